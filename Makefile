@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup demo test check bench format proto rendered clean
+
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## .venv with everything
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,dev]'
+	touch $@
+
+demo: $(STAMP) ## sample models behind a real Envoy, real requests explained
+	$(BIN)/extproc demo --once
+
+test: $(STAMP) ## every test, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(STAMP) ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP) ## cost against Envoy's own weighted clusters
+	$(BIN)/python -m bench
+
+format: $(STAMP) ## format and mend what can be
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+proto: $(STAMP) ## generate extproc/wire from its .proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. extproc/wire/ext_proc.proto
+
+rendered: $(STAMP) ## write envoy/ from graphs/
+	$(BIN)/extproc config graphs --out envoy --mounted-at /etc/envoy
+
+clean: ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

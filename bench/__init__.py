@@ -1,0 +1,1 @@
+"""Benchmarks: load, upstream, and what they measure."""

@@ -1,0 +1,95 @@
+"""The admin address's pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp import web
+
+from extproc.admin.metrics import exposition
+from extproc.errors import StartError
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from extproc.plan.plan import Plan
+    from extproc.telemetry.counters import Key
+
+
+class Observed(Protocol):
+    """What the pages show."""
+
+    plans: Sequence[Plan]
+
+    async def unready(self) -> str | None:
+        """Return why requests would not be served now, None when they would."""
+        ...
+
+    def counts(self) -> Counter[Key]:
+        """Return all workers' counts."""
+        ...
+
+
+class AdminServer:
+    """The admin address, listening once it is started."""
+
+    def __init__(self, observed: Observed, host: str, port: int) -> None:
+        self._observed = observed
+        self._host = host
+        self._port = port
+        app = web.Application()
+        app.router.add_get("/", self._index)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/graphs", self._graphs)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        host, port = self._runner.addresses[0][:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def start(self) -> None:
+        """Listen. Raises StartError."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise StartError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror}; choose another with --admin"
+            ) from None
+
+    async def stop(self) -> None:
+        """End."""
+        await self._runner.cleanup()
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return web.Response(text="extproc\n\n/healthz\n/readyz\n/metrics\n/graphs\n")
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        missing = await self._observed.unready()
+        return web.Response(text="ready\n") if missing is None else web.Response(status=503, text=f"{missing}\n")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        body, content_type = exposition(self._observed.counts())
+        return web.Response(body=body, headers={"content-type": content_type})
+
+    async def _graphs(self, _request: web.Request) -> web.Response:
+        return web.json_response({"graphs": [_described(plan) for plan in self._observed.plans]})
+
+
+def _described(plan: Plan) -> dict[str, object]:
+    return {
+        "graph": plan.graph,
+        "id": plan.id,
+        "models": list(plan.models),
+        "reads": "body" if plan.reads_body else "headers",
+        "whenAway": plan.away.name if plan.away else "closed",
+    }

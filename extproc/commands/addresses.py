@@ -1,0 +1,14 @@
+"""Addresses as people type them."""
+
+from __future__ import annotations
+
+import sys
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Return the parts of ``127.0.0.1:9090`` or ``[::1]:9090``; exit 2 for what is neither."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        print(f"{text!r} is no address: expected HOST:PORT, like 127.0.0.1:9090", file=sys.stderr)
+        raise SystemExit(2)
+    return host.strip("[]"), int(port)

@@ -1,0 +1,1 @@
+"""The demo: small real models behind the sample graphs."""

@@ -1,0 +1,31 @@
+"""How a graph ends: with a call that Envoy makes, or with an answer computed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from extproc.plan.model import ModelPlan
+
+
+@dataclass(frozen=True, slots=True)
+class TailCall:
+    """Envoy makes the last call itself; ``route`` is what the client is shown of the way there."""
+
+    model: ModelPlan
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response computed here. ``details`` is for Envoy's access log and holds nothing of a request."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    route: str
+    details: str
+
+
+Outcome: TypeAlias = TailCall | Answer

@@ -1,0 +1,89 @@
+"""A request as expressions see it: every part is made when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from extproc.errors import BadRequest
+from extproc.expr import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIELDS = frozenset({"headers", "method", "path", "query", "host", "id", "body"})
+_PLAIN = ("", "identity")
+_json = msgspec.json.Decoder()
+
+
+class Request(Record):
+    """One request: Envoy's headers, pseudo-headers among them, and the body once it is there.
+
+    Header names are lower-case; repeated headers are joined with a comma.
+    """
+
+    def __init__(self, headers: Mapping[str, str], body: bytes | None = None) -> None:
+        self.all_headers = headers
+        self.raw_body = body
+
+    def get(self, name: str) -> object:
+        """Return a field; raise KeyError where there is none, BadRequest where the body cannot be read."""
+        if name not in _FIELDS:
+            raise KeyError(name)
+        if name == "body":
+            if self.raw_body is None:
+                raise KeyError(name)
+            return self.body
+        return getattr(self, name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether a field is there; a body that cannot be read is there all the same."""
+        return name in _FIELDS and (name != "body" or self.raw_body is not None)
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The headers without the pseudo-headers."""
+        return {name: value for name, value in self.all_headers.items() if not name.startswith(":")}
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.all_headers.get(":method", "")
+
+    @property
+    def path(self) -> str:
+        """The path without the query."""
+        return self.all_headers.get(":path", "").partition("?")[0]
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The query's parameters, decoded; of a repeated one the first."""
+        text = self.all_headers.get(":path", "").partition("?")[2]
+        found: dict[str, str] = {}
+        for name, value in parse_qsl(text, keep_blank_values=True):
+            found.setdefault(name, value)
+        return found
+
+    @property
+    def host(self) -> str:
+        """The host the client asked for, with its port if it named one."""
+        return self.all_headers.get(":authority", "")
+
+    @property
+    def id(self) -> str:
+        """The request id, the client's own where it sent one."""
+        return self.all_headers.get("x-request-id", "")
+
+    @cached_property
+    def body(self) -> Any:
+        """The JSON body; integers are exact at any size. Raises BadRequest."""
+        encoding = self.all_headers.get("content-encoding", "").strip().lower()
+        if encoding not in _PLAIN:
+            raise BadRequest(415, "bad_encoding", "the graph reads the body, and cannot read a compressed one")
+        try:
+            return _json.decode(self.raw_body or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise BadRequest(400, "bad_body", "the graph reads the body, and it is not JSON") from None

@@ -1,0 +1,19 @@
+"""What the engine needs from outside, as protocols: chance, and somebody who is told what was decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from extproc.expr import EvaluationError, Program
+    from extproc.plan.plan import Branch, Plan
+
+
+class Recorder(Protocol):
+    """Is told of every decision; called on the hot path, so it only counts."""
+
+    def decided(self, plan: Plan, node: str, branch: Branch, program: Program | None, value: object) -> None:
+        """A split or switch took a branch; ``value`` is the key or the condition's, None without an expression."""
+
+    def expression_failed(self, plan: Plan, node: str, program: Program, error: EvaluationError) -> None:
+        """An expression could not be evaluated and counted as false or as a missing key."""

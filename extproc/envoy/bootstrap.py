@@ -1,0 +1,38 @@
+"""The bootstrap: Envoy's admin page on a Unix socket, and where its resources lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envoy_data_plane.envoy.config.bootstrap.v3 import Admin, Bootstrap, BootstrapDynamicResources
+from envoy_data_plane.envoy.config.core.v3 import Node
+from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
+from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
+from envoy_data_plane.google.protobuf import Any
+
+from extproc.envoy.addresses import envoy_address
+from extproc.envoy.layout import MAX_CONNECTIONS
+from extproc.envoy.listener import watched
+
+if TYPE_CHECKING:
+    from extproc.envoy.layout import Layout
+
+
+CLUSTERS_FILE = "cds/clusters.json"
+LISTENERS_FILE = "lds/listeners.json"
+
+
+def bootstrap(layout: Layout) -> Bootstrap:
+    """Return what Envoy is started with; everything else it reads from the folder."""
+    limit = Any.pack(DownstreamConnectionsConfig(max_active_downstream_connections=MAX_CONNECTIONS))
+    monitor = ResourceMonitor(
+        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=limit
+    )
+    return Bootstrap(
+        node=Node(id="extproc", cluster="extproc"),
+        admin=Admin(address=envoy_address(layout.admin)),
+        dynamic_resources=BootstrapDynamicResources(
+            cds_config=watched(layout, CLUSTERS_FILE), lds_config=watched(layout, LISTENERS_FILE)
+        ),
+        overload_manager=OverloadManager(resource_monitors=[monitor]),
+    )

@@ -1,0 +1,47 @@
+"""Where an Envoy listens, where its processors are, and where its files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# More than the processor's own default limits of a stream's life; one ext_proc stream is one request.
+PROCESSOR_MAX_REQUESTS = 100_000
+# A client that sends nothing and reads nothing for this long is cut off; DESIGN.md's bound of a begun body.
+IDLE_TIMEOUT = 300.0
+# Message timeout of graphs that fail open and read headers only: such a decision takes well under a millisecond, so
+# half a second is a processor that hangs.
+FAST_TIMEOUT = 0.5
+# Connections one Envoy accepts at the ingress before it refuses further ones.
+MAX_CONNECTIONS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A Unix socket (``path``) or a TCP address."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        """Say it the way ``--listen`` reads it."""
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that the configuration of one Envoy needs beyond the graphs.
+
+    ``folder`` is where Envoy finds the files (``cds/``, ``lds/``, ``rds/``): in a container that may be another place
+    than where they were written.
+    """
+
+    ingress: Address
+    admin: Address
+    egress: Address
+    processors: tuple[Address, ...]
+    folder: Path
+    access_log: str | None = None

@@ -1,0 +1,199 @@
+"""The two listeners: ingress for clients, egress for the processor's own calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
+    HeaderMutation as Mutation,
+)
+from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
+    HeaderMutationRemoveOnMatch,
+    HeaderMutationRules,
+)
+from envoy_data_plane.envoy.config.core.v3 import (
+    ApiVersion,
+    ConfigSource,
+    DataSource,
+    GrpcService,
+    GrpcServiceEnvoyGrpc,
+    PathConfigSource,
+    SubstitutionFormatString,
+    TrafficDirection,
+    TypedExtensionConfig,
+    WatchedDirectory,
+)
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.envoy.extensions.filters.common.set_filter_state.v3 import FilterStateValue
+from envoy_data_plane.envoy.extensions.filters.http.cdn_loop.v3 import CdnLoopConfig
+from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
+    ExternalProcessor,
+    ProcessingMode,
+    ProcessingModeHeaderSendMode,
+)
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpConnectionManagerInternalAddressConfig,
+    HttpConnectionManagerPathWithEscapedSlashesAction,
+    HttpConnectionManagerServerHeaderTransformation,
+    HttpConnectionManagerUpgradeConfig,
+    HttpFilter,
+    Rds,
+)
+from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import HeaderMutation
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
+from envoy_data_plane.google.protobuf import Any
+
+from extproc.envoy.addresses import envoy_address
+from extproc.envoy.layout import FAST_TIMEOUT, IDLE_TIMEOUT
+from extproc.envoy.names import BODY_FILTER, EGRESS, FAIL_OPEN, FAST_FILTER, INGRESS, PROCESSOR_CLUSTER, ROUTE_STATE, ROUTES, STATE_FILTER
+from extproc.headers import CONTROL_PREFIX, ROUTE_HEADER
+from extproc.envoy.replies import egress_replies, ingress_replies
+from extproc.envoy.routes import EGRESS_ROUTES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extproc.envoy.layout import Layout
+    from extproc.plan.plan import Plan
+
+# One route table in each file: Envoy refuses a file of two for a single subscription.
+INGRESS_ROUTES_FILE = "rds/ingress.json"
+EGRESS_ROUTES_FILE = "rds/egress.json"
+HCM = "envoy.filters.network.http_connection_manager"
+# How long the body filter waits for one reply: the first of these above every graph's deadline. Steps, because this
+# stands in the listener, and a listener change cuts streams: an edited deadline rarely crosses one.
+_PATIENCE = (60.0, 300.0, 1200.0, 3600.0, 14400.0, 86400.0)
+_HEADERS_TIMEOUT = timedelta(seconds=30)  # a client that drips its headers; bodies are bounded by the idle timeout
+
+
+def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
+    """Return the clients' listener: spoofed headers stripped before routing, two ext_proc filters off by default."""
+    manager = HttpConnectionManager(
+        stat_prefix=INGRESS,
+        rds=_rds(ROUTES, INGRESS_ROUTES_FILE, layout),
+        http_filters=[
+            _processor_filter(FAST_FILTER, FAST_TIMEOUT),
+            _processor_filter(BODY_FILTER, _patience(plans)),
+            _filter_state(),
+            _router(quiet=True),
+        ],
+        upgrade_configs=[
+            HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=[_router(quiet=True)])
+        ],
+        early_header_mutation_extensions=[_strip_control_headers()],
+        local_reply_config=ingress_replies(),
+        access_log=_access_log(layout),
+        use_remote_address=True,
+        preserve_external_request_id=True,
+        always_set_request_id_in_response=True,
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT,
+        server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
+        stream_idle_timeout=timedelta(seconds=IDLE_TIMEOUT),
+        request_headers_timeout=_HEADERS_TIMEOUT,
+    )
+    return _listener(INGRESS, layout.ingress, manager)
+
+
+def egress_listener(layout: Layout) -> Listener:
+    """Return the processor's listener: the same models, no graph filter, so nothing loops."""
+    manager = HttpConnectionManager(
+        stat_prefix=EGRESS,
+        rds=_rds(EGRESS_ROUTES, EGRESS_ROUTES_FILE, layout),
+        http_filters=[
+            HttpFilter(
+                name="envoy.filters.http.cdn_loop",
+                typed_config=Any.pack(CdnLoopConfig(cdn_id="extproc", max_allowed_occurrences=1)),
+            ),
+            _router(quiet=False),
+        ],
+        local_reply_config=egress_replies(),
+        use_remote_address=True,
+        internal_address_config=HttpConnectionManagerInternalAddressConfig(unix_sockets=True),
+        preserve_external_request_id=True,
+        server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
+        stream_idle_timeout=timedelta(seconds=IDLE_TIMEOUT),
+    )
+    return _listener(EGRESS, layout.egress, manager)
+
+
+def _listener(name: str, address, manager: HttpConnectionManager) -> Listener:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    chain = FilterChain(filters=[Filter(name=HCM, typed_config=Any.pack(manager))])
+    direction = TrafficDirection.INBOUND if name == INGRESS else TrafficDirection.OUTBOUND
+    return Listener(name=name, address=envoy_address(address), filter_chains=[chain], traffic_direction=direction)
+
+
+def watched(layout: Layout, file: str) -> ConfigSource:
+    """Return the source of one resource: a file, in a folder that Envoy watches for renames."""
+    path = layout.folder / file
+    source = PathConfigSource(path=str(path), watched_directory=WatchedDirectory(path=str(path.parent)))
+    return ConfigSource(resource_api_version=ApiVersion.V3, path_config_source=source)
+
+
+def _rds(name: str, file: str, layout: Layout) -> Rds:
+    return Rds(route_config_name=name, config_source=watched(layout, file))
+
+
+def _patience(plans: Sequence[Plan]) -> float:
+    longest = max((plan.timeout for plan in plans), default=0.0)
+    return next(step for step in _PATIENCE if step > longest)
+
+
+def _processor_filter(name: str, message_timeout: float) -> HttpFilter:
+    """Turn nothing on by itself: the graph's first-pass route does. No retry policy: a 500 would become a 504."""
+    config = ExternalProcessor(
+        grpc_service=GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=PROCESSOR_CLUSTER)),
+        stat_prefix=name.removeprefix(CONTROL_PREFIX).removeprefix("extproc."),
+        message_timeout=timedelta(seconds=message_timeout),
+        processing_mode=ProcessingMode(response_header_mode=ProcessingModeHeaderSendMode.SKIP),
+        allow_mode_override=True,
+        mutation_rules=HeaderMutationRules(allow_envoy=True),
+        status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
+    )
+    return HttpFilter(name=name, typed_config=Any.pack(config), disabled=True)
+
+
+def _filter_state() -> HttpFilter:
+    """Keep the route header for the response: ``!fail-open``, unless the processor set another."""
+    config = SetFilterState(
+        on_request_headers=[_route_state(FAIL_OPEN), _route_state(f"%REQ({ROUTE_HEADER})%")]
+    )
+    return HttpFilter(name=STATE_FILTER, typed_config=Any.pack(config))
+
+
+def _route_state(value: str) -> FilterStateValue:
+    text = SubstitutionFormatString(text_format_source=DataSource(inline_string=value), omit_empty_values=True)
+    return FilterStateValue(
+        object_key=ROUTE_STATE, factory_key="envoy.string", format_string=text, skip_if_empty=True
+    )
+
+
+def _router(*, quiet: bool) -> HttpFilter:
+    """Return the last filter; ``quiet`` keeps Envoy's own headers from models and clients."""
+    return HttpFilter(
+        name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=quiet))
+    )
+
+
+def _strip_control_headers() -> TypedExtensionConfig:
+    prefix = HeaderMutationRemoveOnMatch(key_matcher=StringMatcher(prefix=CONTROL_PREFIX))
+    return TypedExtensionConfig(
+        name="envoy.http.early_header_mutation.header_mutation",
+        typed_config=Any.pack(HeaderMutation(mutations=[Mutation(remove_on_match=prefix)])),
+    )
+
+
+def _access_log(layout: Layout) -> list[AccessLog]:
+    if layout.access_log is None:
+        return []
+    return [
+        AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(FileAccessLog(path=layout.access_log)))
+    ]

@@ -1,0 +1,113 @@
+"""How a request is changed on its way to a model: path, host, headers, retries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from envoy_data_plane.envoy.config.core.v3 import (
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    HeaderMatcher,
+    RetryPolicy,
+    RetryPolicyRetryBackOff,
+    RetryPolicyRetryHostPredicate,
+    RouteAction,
+)
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import Int64Range
+from envoy_data_plane.google.protobuf import Any
+
+from extproc.envoy.layout import IDLE_TIMEOUT
+from extproc.graph.document import HeaderSource
+
+if TYPE_CHECKING:
+    from extproc.plan.model import ModelPlan
+
+# Envoy's word for each cause. Its "reset" repeats timeouts too, its "5xx" resets and timeouts: hence the header match.
+_RETRY_ON = {
+    "connect": ("connect-failure", "refused-stream"),
+    "reset": ("reset",),
+    "timeout": ("reset",),
+    "5xx": ("retriable-headers",),
+    "429": ("retriable-headers",),
+}
+_RETRY_ON_DEFAULT = ("connect-failure", "refused-stream", "reset-before-request")
+_BACKOFF_GROWTH = 10  # Envoy's own default: the longest pause is ten times the first
+
+
+def overwrite(key: str, value: str) -> HeaderValueOption:
+    """Return a header that replaces whatever stood there; ``value`` is Envoy's format, ``%`` doubled."""
+    return HeaderValueOption(
+        header=HeaderValue(key=key, value=value),
+        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+
+
+def literal(value: str) -> str:
+    """Return a value in Envoy's header format that stands for itself."""
+    return value.replace("%", "%%")
+
+
+def header_value(source: str | HeaderSource) -> str:
+    """Return a ``headers.set`` value in Envoy's format; Envoy itself reads the environment and the files."""
+    if isinstance(source, str):
+        return literal(source)
+    if source.env is not None:
+        return f"%ENVIRONMENT({source.env})%"
+    return f"%FILE_CONTENT({source.file})%"
+
+
+def headers_set(model: ModelPlan) -> list[HeaderValueOption]:
+    """Return the headers set on the way to a model."""
+    return [overwrite(name, header_value(value)) for name, value in model.document.headers.set.items()]
+
+
+def forward(model: ModelPlan, cluster: str, timeout: float) -> RouteAction:
+    """Return the action that sends a request to a model, each attempt shortened to ``timeout`` seconds."""
+    return RouteAction(
+        cluster=cluster,
+        timeout=timedelta(0),
+        idle_timeout=timedelta(seconds=IDLE_TIMEOUT),
+        retry_policy=retry_policy(model, timeout),
+        host_rewrite_literal=model.authority or "",
+        regex_rewrite=_whole_path(model.path) if model.path is not None else None,
+    )
+
+
+def _whole_path(path: str) -> RegexMatchAndSubstitute:
+    return RegexMatchAndSubstitute(pattern=RegexMatcher(regex="^.*$"), substitution=path.replace("\\", "\\\\"))
+
+
+def retry_policy(model: ModelPlan, timeout: float) -> RetryPolicy:
+    """Return a model's retries in Envoy's words; the per-try timeout ends at response headers."""
+    rule = model.retries
+    causes = _RETRY_ON_DEFAULT if rule.on is None else tuple(word for cause in rule.on for word in _RETRY_ON[cause])
+    backoff = timedelta(seconds=rule.backoff)
+    return RetryPolicy(
+        retry_on=",".join(dict.fromkeys(causes)),
+        num_retries=rule.attempts - 1,
+        per_try_timeout=timedelta(seconds=model.attempt_timeout(timeout)),
+        retriable_headers=_retriable(rule.on or ()),
+        retry_back_off=RetryPolicyRetryBackOff(base_interval=backoff, max_interval=backoff * _BACKOFF_GROWTH),
+        retry_host_predicate=_other_hosts() if len(model.endpoints) > 1 else [],
+        host_selection_retry_max_attempts=3 if len(model.endpoints) > 1 else 0,
+    )
+
+
+def _retriable(causes: tuple[str, ...]) -> list[HeaderMatcher]:
+    matchers = []
+    if "5xx" in causes:
+        matchers.append(HeaderMatcher(name=":status", range_match=Int64Range(start=500, end=600)))
+    if "429" in causes:
+        matchers.append(HeaderMatcher(name=":status", string_match=StringMatcher(exact="429")))
+    return matchers
+
+
+def _other_hosts() -> list[RetryPolicyRetryHostPredicate]:
+    name = "envoy.retry_host_predicates.previous_hosts"
+    return [RetryPolicyRetryHostPredicate(name=name, typed_config=Any.pack(PreviousHostsPredicate()))]

@@ -1,0 +1,8 @@
+"""Headers that Envoy's configuration and the processor agree on."""
+
+MODEL_HEADER = "x-extproc-model"  # GRAPH/MODEL: which second-pass route takes the request
+ROUTE_HEADER = "x-extproc-route"  # the decisions and calls, shown to the client
+GRAPH_HEADER = "x-extproc-graph"  # GRAPH@HASH: gRPC metadata to the processor, answer header to the client
+FAILED_HEADER = "x-extproc-failed"  # egress only: Envoy's response flags of a call that got no answer
+CONTROL_PREFIX = "x-extproc-"  # no client's header of this kind comes in
+DETAILS_PREFIX = "extproc."  # response code details of answers the processor computed

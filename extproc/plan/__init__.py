@@ -1,0 +1,1 @@
+"""From a graph to a plan: names resolved, expressions compiled, what is read known."""

@@ -1,0 +1,1 @@
+"""Accepts Envoy's streams and feeds exchanges."""

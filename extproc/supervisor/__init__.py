@@ -1,0 +1,1 @@
+"""The processes: a supervisor that owns Envoy and the admin port, and the workers that own the hot path."""

@@ -1,0 +1,138 @@
+"""The running system: Envoy, workers and the admin port, started in order and stopped in the other."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from extproc.admin.app import AdminServer
+from extproc.envoy.binary import find_envoy
+from extproc.envoy.build import build
+from extproc.envoy.files import PRIVATE_FOLDER, write
+from extproc.envoy.layout import Address, Layout
+from extproc.errors import StartError
+from extproc.supervisor.envoy_process import EnvoyProcess
+from extproc.supervisor.workers import Workers
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+
+    from extproc.graph import Graph
+    from extproc.plan.plan import Plan
+    from extproc.telemetry.counters import Key
+
+DRAIN = 5.0  # the contract: Ctrl-C drains for at most five seconds
+MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, and Envoy and gRPC add nothing to it
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``extproc up`` was asked for."""
+
+    host: str
+    port: int
+    admin_host: str
+    admin_port: int
+    workers: int
+    folder: Path
+
+
+class System:
+    """All processes of one ``extproc up``."""
+
+    def __init__(self, settings: Settings, graphs: Sequence[Graph], plans: Sequence[Plan]) -> None:
+        self.settings = settings
+        self.plans = plans
+        self.ingress = Address(settings.host, settings.port or _free_port(settings.host))
+        run = _run_folder(settings.folder)
+        self.workers = Workers(run, settings.workers, [graph.raw for graph in graphs])
+        self.layout = Layout(
+            ingress=self.ingress,
+            admin=Address(path=str(run / "envoy.sock")),
+            egress=Address(path=str(run / "egress.sock")),
+            processors=tuple(Address(path=str(worker.socket)) for worker in self.workers.all),
+            folder=run / "envoy",
+        )
+        self.envoy = EnvoyProcess(find_envoy(), self.layout.folder, run / "envoy.sock")
+        self.admin = AdminServer(self, settings.admin_host, settings.admin_port)
+        self.draining = False
+
+    def __repr__(self) -> str:
+        """Say where it listens and what runs."""
+        return f"<System {self.ingress} {self.envoy} {self.workers}>"
+
+    async def run(self, started: asyncio.Event, stop: asyncio.Event) -> None:
+        """Start everything, set ``started``, wait for ``stop``, drain and end. Raises StartError."""
+        _check_free(self.ingress)
+        await self.admin.start()
+        write(self.layout.folder, build(self.plans, self.layout))
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            tasks.append(asyncio.create_task(self.workers.run()))
+            await _while_alive(self.workers.ready(), tasks)
+            tasks.append(asyncio.create_task(self.envoy.run()))
+            await _while_alive(self.envoy.ready(), tasks)
+            started.set()
+            await _while_alive(stop.wait(), tasks)
+            self.draining = True
+            await self.envoy.drain(DRAIN)
+        finally:
+            await self._end(tasks)
+
+    async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        self.draining = True
+        await self.envoy.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.admin.stop()
+
+    async def unready(self) -> str | None:
+        """Return why requests would not be served now, None when they would."""
+        return "draining" if self.draining else await self.envoy.unready()
+
+    def counts(self) -> Counter[Key]:
+        """Return all workers' counts."""
+        return self.workers.counts()
+
+
+async def _while_alive(waiting, tasks: Sequence[asyncio.Task[None]]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Await something, unless one of the tasks that must go on ends first: then raise what ended it."""
+    task = asyncio.ensure_future(waiting)
+    await asyncio.wait([task, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+    for running in tasks:
+        if running.done():
+            running.result()
+    await task
+
+
+def _run_folder(folder: Path) -> Path:
+    run = folder / "run"
+    if len(str(run)) > MAX_SOCKET_PATH - len("/worker-999.sock"):
+        raise StartError(f"--state {folder} is too long a path for Unix sockets; choose a shorter one")
+    run.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    return run
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=_family(host)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _check_free(address: Address) -> None:
+    """Say at once what Envoy would only say in its log."""
+    try:
+        socket.create_server((address.host, address.port), family=_family(address.host)).close()
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror}; choose another with --host, --port") from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,70 @@
+"""The sample graphs go with the demo: their models exist, and their curl lines are requests that these models take."""
+
+import json
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from extproc.demo.model_server import serve_models
+from extproc.demo.models import train_models
+from tests.kit import client
+
+GRAPHS = sorted((Path(__file__).parents[2] / "graphs").glob("*.yaml"))
+INGRESS = "127.0.0.1:10000"  # where `extproc up` listens
+MODELS = "127.0.0.1:18080"  # where the model server listens, unless the demo says otherwise
+
+pytestmark = pytest.mark.parametrize("path", GRAPHS, ids=[path.stem for path in GRAPHS])
+
+
+@pytest.fixture(scope="module")
+def models():
+    return train_models()
+
+
+@pytest.fixture
+async def port(models):
+    async with await serve_models(models) as running:
+        yield running.port
+
+
+def curl(path):
+    """The url and the body of the curl line in a graph's header."""
+    (line,) = [line for line in path.read_text().splitlines() if line.startswith("# curl ")]
+    words = shlex.split(line.removeprefix("# "))
+    (url,) = [word for word in words if word.startswith("http")]
+    return urlsplit(url), words[words.index("-d") + 1]
+
+
+def spec(path):
+    return yaml.safe_load(path.read_text())["spec"]
+
+
+def test_names(path):
+    """A file is named like its graph, and says in its first line what it shows."""
+    assert yaml.safe_load(path.read_text())["metadata"]["name"] == path.stem
+    assert path.read_text().startswith("# ")
+
+
+def test_curl_enters_the_graph(path):
+    """The curl line goes to where `extproc up` listens, and to a path of the graph's own."""
+    url, _ = curl(path)
+    assert url.netloc == INGRESS
+    assert any(
+        url.path == entry.get("path") or url.path.startswith(f"{entry.get('prefix')}/") for entry in spec(path)["match"]
+    )
+
+
+def test_model_urls(path):
+    """Every model is at the documented address."""
+    assert {urlsplit(model["url"]).netloc for model in spec(path).get("models", {}).values()} <= {MODELS}
+
+
+async def test_models_take_the_curl_lines_body(path, port):
+    """Every model of the graph answers the curl line's body."""
+    _, body = curl(path)
+    for model in spec(path).get("models", {}).values():
+        answer = await client.request(port, "POST", urlsplit(model["url"]).path, json=json.loads(body))
+        assert answer.status == 200, answer.body
