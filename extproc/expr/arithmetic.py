@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from extproc.expr.errors import EvaluationError
 from extproc.expr.frame import Frame
-from extproc.expr.limits import MAX_INT_BITS
+from extproc.expr.limits import COPIED, MAX_INT_BITS
 from extproc.expr.values import NUMBERS, kind
 
 Operation = Callable[[Frame, Any, Any], object]
@@ -32,8 +32,10 @@ def bounded(value: int) -> int:
 def add(frame: Frame, left: Any, right: Any) -> object:
     """Sum of numbers; strings and lists in a row."""
     ours, theirs = type(left), type(right)
+    if ours is int and theirs is int:
+        return bounded(left + right)
     if ours is theirs and (ours is str or ours is list):
-        frame.charge_bulk(len(left) + len(right))
+        frame.charge((len(left) + len(right)) // COPIED + 1)
         return left + right
     return _numeric("+", operator.add, operator.add, left, right)
 
@@ -91,6 +93,8 @@ def _numeric(
     ours, theirs = type(left), type(right)
     if ours is int and theirs is int:
         return bounded(integers(left, right))
+    if ours is float and theirs is float:
+        return doubles(left, right)
     if ours not in NUMBERS or theirs not in NUMBERS:
         raise EvaluationError(f"{kind(left)} {symbol} {kind(right)} has no meaning")
     return doubles(to_double(left), to_double(right))

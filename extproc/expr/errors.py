@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from extproc.errors import ExtprocError, GraphError
 
 if TYPE_CHECKING:
     from extproc.expr.syntax import Position
+
+EXHAUSTED: Final = "the expression's step budget is used up"
 
 
 class CompileError(GraphError):

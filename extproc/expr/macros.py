@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from extproc.expr.errors import BudgetExceededError, EvaluationError
+from extproc.expr.errors import EXHAUSTED, BudgetExceededError, EvaluationError
 from extproc.expr.values import kind
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Loop:
         for item in self.items(self.target(variables, frame)):
             frame.steps -= weight
             if frame.steps < 0:
-                frame.charge(0)
+                raise BudgetExceededError(EXHAUSTED, self.at.column, self.at.line)
             loops[slot] = item
             yield item
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from extproc.expr.errors import CompileError
+from extproc.expr.errors import CompileError, EvaluationError
 from extproc.expr.frame import Frame
 from extproc.expr.holes import split
 from extproc.expr.limits import MAX_DEPTH, MAX_TEMPLATE_VALUES
@@ -115,16 +115,13 @@ class _Builder:
         self.reads.update(*(program.reads for program in programs))
         if not programs:
             return _Known("".join(map(str, parts)))
-        return _typed(programs[0]) if len(parts) == 1 else _interpolated(parts)
+        fill = _typed(programs[0]) if len(parts) == 1 else _interpolated(parts)
+        return _folded(fill) if all(program.constant for program in programs) else fill
 
 
 def _typed(program: Program) -> Fill:
     finish = plain_part if program.borrowed else plain
-
-    def fill(activation: Mapping[str, object], frame: Frame) -> object:
-        return finish(program.within(activation, frame))
-
-    return fill
+    return lambda activation, frame: finish(program.within(activation, frame))
 
 
 def _interpolated(parts: list[str | Program]) -> Fill:
@@ -132,6 +129,14 @@ def _interpolated(parts: list[str | Program]) -> Fill:
         return "".join(part if isinstance(part, str) else _inserted(part, activation, frame) for part in parts)
 
     return fill
+
+
+def _folded(fill: Fill) -> Fill:
+    """The value of a part that depends on no variable, or the part itself where there is no value."""
+    try:
+        return _Known(fill({}, Frame()))
+    except EvaluationError:
+        return fill
 
 
 def _inserted(program: Program, activation: Mapping[str, object], frame: Frame) -> str:

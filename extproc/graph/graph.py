@@ -9,6 +9,7 @@ import msgspec
 
 from extproc.errors import GraphError
 from extproc.graph.document import InferenceGraph
+from extproc.graph.language import keys
 from extproc.graph.walk import flatten
 
 DIGEST_DIGITS = 8
@@ -63,7 +64,7 @@ def load_raw(raw: dict[str, Any], source: str = "") -> Graph:
 def written(value: Any) -> Any:
     """A document as builtins that JSON can carry, without the fields that hold their defaults."""
     if isinstance(value, msgspec.Struct):
-        pairs = ((one, getattr(value, one.name)) for one in msgspec.structs.fields(value))
+        pairs = ((one, getattr(value, one.name)) for one in keys(type(value)).values())
         return {one.encode_name: written(item) for one, item in pairs if not _is_default(one, item)}
     if isinstance(value, dict):
         return {key: written(item) for key, item in value.items()}

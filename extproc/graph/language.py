@@ -82,7 +82,8 @@ def _expected(hint: Any) -> str:
     if kind := text_kind(hint):
         return EXPECTED.get(kind, "a text")
     if get_origin(hint) is Literal:
-        return "one of " + ", ".join(get_args(hint))
+        words = get_args(hint)
+        return f"one of {', '.join(words)}" if len(words) > 1 else str(words[0])
     if get_origin(hint) is tuple:
         return "a list"
     if hint is str or hint is bool:

@@ -60,7 +60,7 @@ def quote(text: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
-    few = [name for name in known if abs(len(name) - len(word)) <= max(2, len(word))][:MAX_CANDIDATES]
+    few = [name for name in known if abs(len(name) - len(word)) <= max(2, len(word) // 2)][:MAX_CANDIDATES]
     lowered = {name.lower(): name for name in few}
     found = difflib.get_close_matches(word.lower()[:MAX_QUOTED], lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None

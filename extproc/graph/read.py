@@ -121,7 +121,7 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             where = error.problem_mark or error.context_mark
             mark = _mark(where) if where else Mark()
-            raise Refused(mark, f"no valid YAML: {_reason(error)}") from None
+            raise Refused(mark, f"no valid YAML: {_reason(error, text[mark.index : mark.index + 1])}") from None
         except yaml.YAMLError as error:
             raise Refused(Mark(), f"no valid YAML: {str(error).splitlines()[0]}") from None
 
@@ -144,7 +144,7 @@ class _Composer:
 
     def _untagged(self, event: Any, depth: int, mark: Mark) -> Tree:
         if isinstance(event, yaml.ScalarEvent):
-            style = "plain" if event.implicit[0] else event.style or '"'
+            style = "plain" if event.implicit[0] else event.style or "tagged"
             return self._grown(Scalar(event.value, cast("Style", style), mark), depth, mark)
         self._grown(Broken(mark), depth + 1, mark)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -209,8 +209,8 @@ def _extent(parts: tuple[Tree, ...] | list[Tree]) -> tuple[int, int]:
     return 1 + sum(part.size for part in parts), 1 + max((part.depth for part in parts), default=0)
 
 
-def _reason(error: yaml.MarkedYAMLError) -> str:
+def _reason(error: yaml.MarkedYAMLError, char: str) -> str:
     reason = error.problem or error.context or "it cannot be read"
-    if "cannot start any token" in reason and "\\t" in repr(reason):
-        return "a tab cannot indent; use spaces"
+    if char == "\t" and "cannot start any token" in reason:
+        return "a tab cannot indent, use spaces"
     return f"{reason} ({error.context})" if error.context and error.context != reason else reason

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extproc.graph.problems import Path, Problem, Severity, show_path
-from extproc.graph.tree import Mapping, Mark, Scalar, Tree, is_key, locate
+from extproc.graph.tree import Mapping, Mark, Tree, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Report:
 
     def sound(self, path: Path) -> bool:
         """Whether nothing was wrong so far with the value at ``path`` or anything in it."""
-        return path not in self.failed and not any(path[:end] in self.replaced for end in range(len(path) + 1))
+        return path not in self.failed and not any(path[:end] in self.replaced for end in range(len(path)))
 
     def replace(self, path: Path) -> None:
         """Marks a value as a stand-in: neither it nor anything in it is the author's."""
@@ -52,16 +52,14 @@ class Report:
     def given(self, path: Path, names: Iterable[str]) -> tuple[str, ...]:
         """Which of these keys stand in the mapping at ``path``, well-formed or not, misspelt ones included."""
         tree = locate(self.root, path)
-        written = (
-            {key.text for key, _ in tree.entries if isinstance(key, Scalar)} if isinstance(tree, Mapping) else set()
-        )
+        written = tree.index if isinstance(tree, Mapping) else {}
         return tuple(name for name in names if name in written or (*path, name) in self.failed)
 
     def key(self, path: Path) -> Mark:
         """Where the key that ends ``path`` stands."""
         above = locate(self.root, path[:-1])
-        keys = [key for key, _ in above.entries] if isinstance(above, Mapping) else []
-        return next((key.mark for key in keys if is_key(key, str(path[-1]))), above.mark)
+        entry = above.index.get(str(path[-1])) if isinstance(above, Mapping) else None
+        return entry[0].mark if entry else above.mark
 
     @property
     def has_errors(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from extproc.graph.problems import Path
 
-Style: TypeAlias = Literal["plain", "'", '"', "|", ">"]
+Style: TypeAlias = Literal["plain", "tagged", "'", '"', "|", ">"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A scalar as written: what a plain one means is told by the type that is expected in its place."""
+    """A scalar as written (``tagged``: plain, but after ``!!str``): what a plain one means is told by the type that is expected in its place."""
 
     text: str
     style: Style
@@ -46,7 +47,7 @@ class Sequence:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mapping:
     """A mapping, with all of its entries in order, duplicates too."""
 
@@ -54,6 +55,13 @@ class Mapping:
     mark: Mark
     size: int = 1
     depth: int = 1
+
+    @cached_property
+    def index(self) -> dict[str, tuple[Scalar, Tree]]:
+        """The first entry of each key, as written and, as headers' names are in the document, in lower case."""
+        found = [(key, value) for key, value in self.entries if isinstance(key, Scalar)]
+        lowered = {key.text.lower(): (key, value) for key, value in reversed(found)}
+        return lowered | {key.text: (key, value) for key, value in reversed(found)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +89,6 @@ def locate(tree: Tree, path: Path) -> Tree:
 def _below(tree: Tree, part: str | int) -> Tree | None:
     if isinstance(tree, Sequence) and isinstance(part, int) and part < len(tree.items):
         return tree.items[part]
-    if isinstance(tree, Mapping) and isinstance(part, str):
-        return next((value for key, value in tree.entries if is_key(key, part)), None)
+    if isinstance(tree, Mapping) and isinstance(part, str) and part in tree.index:
+        return tree.index[part][1]
     return None
-
-
-def is_key(key: Tree, name: str) -> bool:
-    """Whether a key of the file is ``name`` in the document, where headers' names are in lower case."""
-    return isinstance(key, Scalar) and name in {key.text, key.text.lower()}

@@ -33,6 +33,11 @@ class Generations:
         self._by_id = {plan.id: plan for generation in reversed(self._kept) for plan in generation}
         self._by_match = specific_first((match, plan) for plan in plans for match in plan.match)
 
+    @property
+    def current(self) -> Sequence[Plan]:
+        """The newest generation."""
+        return self._kept[0] if self._kept else ()
+
     def by_id(self, name: str) -> Plan | None:
         """Return the plan that Envoy's route named."""
         return self._by_id.get(name)

@@ -20,8 +20,8 @@ import uvloop
 from extproc.graph import load_raw
 from extproc.plan.compile import compile_graph
 from extproc.server.generations import Generations
-from extproc.server.listen import Server
-from extproc.server.service import Processor
+from extproc.server.listen import Server, TransportName
+from extproc.server.processor import Processor
 from extproc.telemetry.counters import Counters, Key
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ class Orders(msgspec.Struct, frozen=True):
 class Worker:
     """A processor that listens, with its counters."""
 
-    def __init__(self, plans: Sequence[Plan], listen: Sequence[str]) -> None:
+    def __init__(self, plans: Sequence[Plan], listen: Sequence[str], transport: TransportName = "native") -> None:
         self.counters = Counters()
         self.generations = Generations()
         self.generations.load(plans)
-        self.server = Server(Processor(self.generations, random.Random(), self.counters), listen)
+        self.server = Server(Processor(self.generations, random.Random(), self.counters), listen, transport)
+        self.listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self._reported: dict[Key, int] = {}
 
@@ -57,8 +58,9 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.ended.set)
         await self.server.start()
+        self.listening.set_result(None)
         await self.ended.wait()
-        await self.server.drain()
+        self.server.drain()
         await self.server.stop(GRACE)
 
     def changed(self) -> list[tuple[Key, int]]:
@@ -95,6 +97,7 @@ async def _until_the_end(orders: asyncio.StreamReader, worker: Worker) -> None:
 
 
 async def _report(worker: Worker) -> None:
+    await worker.listening
     _say({"ready": True})
     while True:
         await asyncio.sleep(REPORT_EVERY)

@@ -33,7 +33,16 @@ def google(text, bindings):
         value = _environment().compile(text, disable_check=True).eval(data=bindings)
     except RuntimeError:
         return FAILED
-    return FAILED if value.type().name() == "ERROR" else value.plain_value()
+    return FAILED if value.type().name() == "ERROR" else _unsigned(value.plain_value())
+
+
+def _unsigned(value):
+    """The value with ``string()`` of a NaN written without its sign, which means nothing."""
+    if isinstance(value, dict):
+        return {_unsigned(key): _unsigned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unsigned(item) for item in value]
+    return value.replace("-nan", "nan") if isinstance(value, str) else value
 
 
 def outcome(text, bindings):

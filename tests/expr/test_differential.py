@@ -28,7 +28,7 @@ def no_large(value):
     return value
 
 
-@settings(max_examples=1500, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(KINDS).flatmap(expressions), BINDINGS)
 def test_random_expressions_mean_what_they_mean_to_google(text, bindings):
     """With the two documented deviations undone, values, types and errors are the same."""

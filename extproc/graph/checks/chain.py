@@ -39,10 +39,8 @@ def _step(step: Step, path: Path, earlier: list[str], names: list[str], report: 
 
 
 def _steps_read(report: Report, path: Path, reads: Reads, earlier: list[str], names: list[str]) -> None:
-    if not all(names):
-        return
     for name in sorted({read[1] for read in reads if read[0] == "steps" and len(read) > 1} - set(earlier)):
         if name in names:
             report.error(path, f"the step {quote(name)} does not come before this one")
-        else:
+        elif all(names):
             report.error(path, f"no step named {quote(name)}{did_you_mean(name, earlier)}")

@@ -32,7 +32,7 @@ def _branches(place: Place, report: Report) -> None:
     for branch in children(place.name, place.node):
         path = _where(place, branch, report)
         if report.sound(path) and seen.setdefault(branch.name, branch) is not branch:
-            other = show_path(seen[branch.name].path[1:])
+            other = show_path(seen[branch.name].path[1:]).removesuffix(".to")
             advice = "; give one of them a name" if branch.role in {"route", "case"} and _nameable(branch) else ""
             report.error(path, f"the branch name {quote(branch.name)} is taken by {other}{advice}")
 

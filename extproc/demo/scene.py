@@ -1,0 +1,79 @@
+"""A scene: one sample graph's part of the tour, as data. To add one, write a file in ``scenes/`` and list it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from extproc.demo.answer import Answer
+
+Why: TypeAlias = "str | Callable[[Answer], str]"
+"""One or two sentences on what just happened; a function where that depends on the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent; a ``body`` goes as JSON."""
+
+    path: str
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the answer must be; anything else fails the demo.
+
+    ``routes``: the values ``x-extproc-route`` may have; none: no such header. ``says``: a text within the body.
+    """
+
+    routes: tuple[str, ...] = ()
+    status: int = 200
+    says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request, shown with its answer. ``truth``: the true label of each row sent. ``picture``: lines above it."""
+
+    title: str
+    request: Request
+    why: Why
+    expected: Expected
+    truth: tuple[int, ...] = ()
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many requests, shown as the shares of one node's branches.
+
+    ``shares``: for each branch of ``node`` the least and the greatest share of the requests that is as expected.
+    """
+
+    title: str
+    asks: tuple[Ask, ...]
+    node: str
+    shares: Mapping[str, tuple[float, float]]
+    why: str
+
+
+Step: TypeAlias = Ask | Crowd
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """``graph``: the sample graph's name, or none for what no graph matches; ``about``: what to look for."""
+
+    graph: str | None
+    title: str
+    about: str
+    steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called in machine-readable output."""
+        return self.graph or "no-graph"

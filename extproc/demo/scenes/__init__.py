@@ -1,0 +1,17 @@
+"""The tour's scenes, in order. Importing this loads scikit-learn, for the held-out rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from extproc.demo.scenes import canary, maintenance, nothing, switch, wine
+
+if TYPE_CHECKING:
+    from extproc.demo.scene import Scene
+
+_ORDER = (canary, switch, wine, maintenance, nothing)
+
+
+def scenes() -> tuple[Scene, ...]:
+    """Every scene, built anew."""
+    return tuple(module.scene() for module in _ORDER)
