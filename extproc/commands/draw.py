@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from extproc.commands.graphs import FAILED, show
 from extproc.graph import load
-from extproc.graph.draw import draw
+from extproc.graph.drawing import draw
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

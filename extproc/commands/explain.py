@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from extproc.commands.graphs import load_plans
-from extproc.explain import Explanation, explain
+from extproc.engine.explain import Explanation, explain
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace

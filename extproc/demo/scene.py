@@ -28,11 +28,13 @@ class Expected:
     """What the answer must be; anything else fails the demo.
 
     ``routes``: the values ``x-extproc-route`` may have; none: no such header. ``says``: a text within the body.
+    ``headers``: those that must be there just so; they are shown.
     """
 
     routes: tuple[str, ...] = ()
     status: int = 200
     says: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,16 @@ Step: TypeAlias = Ask | Crowd
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """``graph``: the sample graph's name, or none for what no graph matches; ``about``: what to look for."""
+    """``graph``: the sample graph's name, or none for what no graph matches; ``about``: what to look for.
+
+    ``labels``: what the predictions 0, 1, 2 mean, where they are no numbers.
+    """
 
     graph: str | None
     title: str
     about: str
     steps: tuple[Step, ...]
+    labels: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -23,6 +23,9 @@ def deviations(ask: Ask, answer: Answer, graph: str | None) -> Iterator[str]:
         yield f"expected the graph {graph or '(none)'}, got {answer.graph or '(none)'}"
     if expected.says not in answer.body.decode(errors="replace"):
         yield f"expected a body with {expected.says!r}"
+    for name, value in expected.headers.items():
+        if answer.headers.get(name) != value:
+            yield f"expected {name}: {value}, got {answer.headers.get(name, '(none)')}"
     if ask.truth and len(answer.predictions or ()) != len(ask.truth):
         yield f"expected {len(ask.truth)} predictions, got {len(answer.predictions or ())}"
 

@@ -20,13 +20,18 @@ _json = msgspec.json.Decoder()
 
 
 class Request(Record):
-    """One request: Envoy's headers, pseudo-headers among them, and the body once it is there.
+    """One request: Envoy's headers, and the body once it is there.
 
-    Header names are lower-case; repeated headers are joined with a comma.
+    Header names are lower-case, repeated headers joined with a comma. The pseudo-headers are taken out of ``headers``,
+    which from then on belongs to this request. ``target`` is the path with its query.
     """
 
-    def __init__(self, headers: Mapping[str, str], body: bytes | None = None) -> None:
-        self.all_headers = headers
+    def __init__(self, headers: dict[str, str], body: bytes | None = None) -> None:
+        self.method = headers.pop(":method", "")
+        self.target = headers.pop(":path", "")
+        self.host = headers.pop(":authority", "")
+        self.scheme = headers.pop(":scheme", "")
+        self.headers = headers
         self.raw_body = body
 
     def get(self, name: str) -> object:
@@ -43,44 +48,29 @@ class Request(Record):
         """Tell whether a field is there; a body that cannot be read is there all the same."""
         return name in _FIELDS and (name != "body" or self.raw_body is not None)
 
-    @cached_property
-    def headers(self) -> Mapping[str, str]:
-        """The headers without the pseudo-headers."""
-        return {name: value for name, value in self.all_headers.items() if not name.startswith(":")}
-
-    @property
-    def method(self) -> str:
-        """The method."""
-        return self.all_headers.get(":method", "")
-
     @property
     def path(self) -> str:
         """The path without the query."""
-        return self.all_headers.get(":path", "").partition("?")[0]
+        return self.target.partition("?")[0]
 
     @cached_property
     def query(self) -> Mapping[str, str]:
         """The query's parameters, decoded; of a repeated one the first."""
-        text = self.all_headers.get(":path", "").partition("?")[2]
+        text = self.target.partition("?")[2]
         found: dict[str, str] = {}
         for name, value in parse_qsl(text, keep_blank_values=True):
             found.setdefault(name, value)
         return found
 
     @property
-    def host(self) -> str:
-        """The host the client asked for, with its port if it named one."""
-        return self.all_headers.get(":authority", "")
-
-    @property
     def id(self) -> str:
         """The request id, the client's own where it sent one."""
-        return self.all_headers.get("x-request-id", "")
+        return self.headers.get("x-request-id", "")
 
     @cached_property
     def body(self) -> Any:
         """The JSON body; integers are exact at any size. Raises BadRequest."""
-        encoding = self.all_headers.get("content-encoding", "").strip().lower()
+        encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding not in _PLAIN:
             raise BadRequest(415, "bad_encoding", "the graph reads the body, and cannot read a compressed one")
         try:

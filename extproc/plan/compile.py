@@ -8,10 +8,10 @@ import msgspec
 
 from extproc.errors import GraphError
 from extproc.expr import compile_expression, compile_template
+from extproc.graph.away import away_model
 from extproc.graph.document import Node, Respond, Split, Switch
 from extproc.graph.walk import Branch as GraphBranch
 from extproc.graph.walk import children, flatten
-from extproc.plan.away import away_model
 from extproc.plan.model import ModelPlan, plan_model
 from extproc.plan.plan import Branch, Call, Plan, PlanNode, RespondPlan, SplitPlan, SwitchPlan
 from extproc.plan.reads import reads_body
@@ -40,7 +40,7 @@ def compile_graph(graph: Graph) -> Plan:
         root=root,
         models=models,
         reads_body=reads_body(root),
-        away=away_model(root, spec.when_away, building.place("spec.whenAway")),
+        away=None if (away := away_model(spec)) is None else models[away],
         nodes=building.done,
     )
 

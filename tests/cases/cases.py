@@ -15,7 +15,7 @@ HOST = "test.local"
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request. The body is the first that is there of ``json``, ``text`` and ``size`` (so many spaces)."""
+    """A request. The body is ``json``, or ``text``, or ``lead`` and spaces up to ``size`` bytes."""
 
     path: str
     method: str = "GET"
@@ -23,13 +23,14 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     headers: tuple[tuple[str, str], ...] = ()
     json: Any = msgspec.UNSET
     text: str | None = None
-    size: int | None = None
+    lead: str = ""
+    size: int = 0
     gzip: bool = False
 
     @property
     def body(self) -> bytes:
         """The body's bytes."""
-        plain = b" " * (self.size or 0)
+        plain = self.lead.encode().ljust(self.size)
         if self.text is not None:
             plain = self.text.encode()
         if self.json is not msgspec.UNSET:

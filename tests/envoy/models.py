@@ -6,14 +6,26 @@ import re
 import socket
 from typing import TYPE_CHECKING, Self
 
+from tests.envoy.stubs import MutualTlsStub, NamedTlsStub, TlsH2Stub, TlsStub, V6Stub, certificates
 from tests.kit.stub import H2Stub, ModelStub
 
 if TYPE_CHECKING:
     from tests.kit.stub_server import StubServer
 
-# <fraud-v1> is the address of an HTTP/1.1 stub of that name, <h2:NAME> that of an HTTP/2 one, and <down> and <down:N>
-# are addresses where nobody listens; <port:NAME> is a stub's port alone.
-PLACEHOLDER = re.compile(r"<(?:(h2|down|port):)?([a-z][-a-z0-9]*|\d+)>")
+# <fraud-v1> is the address of an HTTP/1.1 stub of that name, <KIND:NAME> that of another kind of stub. <down> and
+# <down:NAME> are addresses where nobody listens, <port:NAME> is a stub's port alone, <file:NAME> a file of Certificates.
+PLACEHOLDER = re.compile(r"<(?:([a-z0-9]+):)?([a-z][-a-z0-9]*)>")
+KINDS = {
+    None: ModelStub,
+    "port": ModelStub,
+    "h2": H2Stub,
+    "v6": V6Stub,
+    "tls": TlsStub,
+    "tlsh2": TlsH2Stub,
+    "named": NamedTlsStub,
+    "mutual": MutualTlsStub,
+}
+HOSTS = {"v6": "[::1]"}
 
 
 class Models:
@@ -45,8 +57,10 @@ class Models:
     def _address(self, kind: str | None, name: str) -> str:
         if kind == "down" or name == "down":
             return f"127.0.0.1:{self._port_held(name)}"
-        port = self._stub(name, H2Stub if kind == "h2" else ModelStub).port
-        return str(port) if kind == "port" else f"127.0.0.1:{port}"
+        if kind == "file":
+            return str(getattr(certificates(), name))
+        stub = self._stub(name, KINDS[kind])
+        return str(stub.port) if kind == "port" else f"{HOSTS.get(kind, '127.0.0.1')}:{stub.port}"
 
     def _stub(self, name: str, kind: type[StubServer]) -> StubServer:
         if name not in self._stubs:

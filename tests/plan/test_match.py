@@ -173,14 +173,14 @@ REQUESTS = st.tuples(
 )
 
 
-@settings(derandomize=True, max_examples=1000)
+@settings(derandomize=True, max_examples=300)
 @given(MATCHES, REQUESTS)
 def test_fits_like_the_oracle(match, request_):
     """Any match and any request: the same answer as comparing label by label and segment by segment."""
     assert fits(match, *request_) is entered(match, *request_)
 
 
-@settings(derandomize=True, max_examples=500)
+@settings(derandomize=True, max_examples=150)
 @given(st.lists(MATCHES, min_size=1, max_size=8), REQUESTS)
 def test_the_first_that_fits_is_the_most_specific(matches, request_):
     """No match that fits a request beats the first one that does."""

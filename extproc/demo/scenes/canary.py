@@ -31,6 +31,7 @@ def scene() -> Scene:
         graph="cancer-canary",
         title="A sticky canary",
         about="One in ten users is answered by the new model, and always by it.",
+        labels=("malignant", "benign"),
         steps=(
             _ask("ada sends a tumour's 30 measures", "ada", 0, STABLE, ADA),
             _ask("niklaus sends the same", "niklaus", 0, CANARY, NIKLAUS),

@@ -24,7 +24,11 @@ def scene() -> Scene:
                 "a forgotten client still asks the model of 2019",
                 Request(PATH, {"instances": []}),
                 WHY,
-                Expected(status=410, says=f"{PATH} was retired; use /v1/models/cancer:predict"),
+                Expected(
+                    status=410,
+                    says=f"{PATH} was retired; use /v1/models/cancer:predict",
+                    headers={"link": '</v1/models/cancer:predict>; rel="successor-version"'},
+                ),
             ),
         ),
     )

@@ -27,6 +27,7 @@ def scene() -> Scene:
         graph="wine-ab",
         title="An A/B test in the V2 protocol",
         about="Two models behind one name; a coin decides for each request.",
+        labels=("grower 0", "grower 1", "grower 2"),
         steps=(
             _ask("whose wine is this?", 0, _one),
             Crowd(

@@ -13,7 +13,7 @@ from extproc.engine.request import Request
 from extproc.plan.match import fits, specific_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
@@ -99,7 +99,7 @@ def _answer(answer: Answer | None, *, matched: bool) -> dict[str, object] | None
     return {"status": answer.status, "body": body}
 
 
-def explain(plans: Sequence[Plan], headers: Mapping[str, str], body: bytes | None, random: Random) -> Explanation:
+def explain(plans: Sequence[Plan], headers: dict[str, str], body: bytes | None, random: Random) -> Explanation:
     """Run the plan that a request enters; ``headers`` with the pseudo-headers, lower-case."""
     request = Request(headers, body)
     explanation = Explanation()

@@ -1,0 +1,102 @@
+"""The tour for people: readable at 80 columns, in colour where there is some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rich.rule import Rule
+from rich.text import Text
+
+from extproc.demo.curl import folded, words
+from extproc.demo.outlook import outlook
+from extproc.demo.shares import shares
+from extproc.demo.short import shortened
+from extproc.demo.why import why
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from extproc.demo.answer import Answer
+    from extproc.demo.scene import Ask, Crowd, Scene
+
+INDENT: Final = "  "
+KEY: Final = 8  # columns for the words answer, model, route
+PROMPT: Final = "$ "
+SHOWN: Final = 5  # deviations of a crowd; the others will be like them
+
+
+class PeopleTeller:
+    """Writes to a console."""
+
+    def __init__(self, address: str, console: Console) -> None:
+        self._address = address
+        self._console = console
+
+    def scene(self, scene: Scene) -> None:
+        """A heading, and what to look for."""
+        self._console.print()
+        self._console.print(
+            Rule(f"[bold cyan]{scene.title}[/] [dim]{scene.graph or ''}[/]", align="left", style="cyan")
+        )
+        self._paragraph(Text(scene.about))
+
+    def asked(self, scene: Scene, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
+        """The call, the answer and the reason."""
+        self._title(ask.title)
+        self._picture(ask.picture)
+        self._call(ask)
+        self._field("answer", outlook(ask, answer, scene.labels))
+        for name in ask.expected.headers:
+            self._field(name, Text(answer.headers.get(name, "(none)")))
+        if answer.model:
+            self._field("model", Text(answer.model, style="bold magenta"))
+        if answer.route:
+            self._field("route", Text(answer.route))
+        self._reason(why(ask, answer), deviations)
+
+    def crowd(self, scene: Scene, crowd: Crowd, answers: Sequence[Answer], deviations: Sequence[Sequence[str]]) -> None:
+        """The shares as bars, and the reason; of many deviations the first are enough."""
+        del scene
+        self._title(crowd.title)
+        ascii_only = not self._console.encoding.lower().startswith("utf")
+        for line in shares(crowd, answers, ascii_only=ascii_only):
+            self._console.print(Text(INDENT) + line)
+        every = [text for found in deviations for text in found]
+        more = [f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
+        self._reason(crowd.why, [*every[:SHOWN], *more])
+
+    def _title(self, title: str) -> None:
+        self._console.print()
+        self._console.print(Text(INDENT + title, style="bold"))
+
+    def _picture(self, picture: str) -> None:
+        for line in picture.splitlines():
+            self._console.print(Text(INDENT * 2 + line.rstrip(), style="yellow"))
+
+    def _call(self, ask: Ask) -> None:
+        parts = words(self._address, ask.request, shortened(ask.request.body))
+        for number, line in enumerate(folded(parts, self._console.width - len(INDENT + PROMPT))):
+            start = Text(INDENT) + Text(PROMPT if number == 0 else " " * len(PROMPT), style="dim")
+            self._console.print(start + Text(line, style="cyan"), soft_wrap=True)
+
+    def _field(self, key: str, value: Text) -> None:
+        self._hanging(Text(INDENT) + Text(f"{key:<{KEY}}", style="dim"), value)
+
+    def _reason(self, text: str, deviations: Sequence[str]) -> None:
+        self._paragraph(Text(text, style="italic"))
+        for deviation in deviations:
+            self._paragraph(Text(f"NOT AS EXPECTED: {deviation}", style="bold red"))
+
+    def _paragraph(self, text: Text) -> None:
+        self._hanging(Text(INDENT), text)
+
+    def _hanging(self, start: Text, text: Text) -> None:
+        """Prints text, its further lines below its first."""
+        for line in text.wrap(self._console, self._console.width - start.cell_len, overflow="fold"):
+            line.rstrip()
+            self._console.print(start + line, soft_wrap=True)
+            start = Text(" " * start.cell_len)
+
+

@@ -1,0 +1,64 @@
+"""What is said of the running system: what there is, and what one can do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.text import Text
+
+from extproc.demo.curl import folded, words
+from extproc.demo.scene import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from extproc.demo.model_process import ModelServer
+    from extproc.demo.scene import Scene
+    from extproc.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything is: urls, and a folder for bodies to send."""
+
+    requests: str
+    admin: str
+    models: ModelServer
+    folder: Path
+
+
+def tell_graphs(console: Console, plans: Sequence[Plan], scenes: Iterable[Scene], folder: Path) -> None:
+    """Lists the graphs that run, those without a scene too."""
+    titles = {scene.graph: scene.title for scene in scenes}
+    console.print(f"\n  Graphs loaded from {_short(folder)}:", soft_wrap=True, highlight=False)
+    width = max(len(plan.id) for plan in plans)
+    for plan in plans:
+        title = titles.get(plan.graph) or "(not part of the tour)"
+        console.print(Text.assemble("    ", (f"{plan.id:<{width}}", "bold"), f"  {title}"), soft_wrap=True)
+
+
+def tell_staying(console: Console, place: Place, scenes: Iterable[Scene]) -> None:
+    """Says how to go on by hand; the bodies to send are written to files first."""
+    console.print("\n  [bold]It stays up: now you.[/] In another terminal:\n")
+    for scene in scenes:
+        ask = next((step for step in scene.steps if isinstance(step, Ask)), None)
+        if ask is None:
+            continue
+        file = place.folder / f"{scene.name}.json"
+        file.write_bytes(msgspec.json.encode(ask.request.body))
+        for line in folded(words(place.requests, ask.request, f"@{file}", show_head=True), console.width):
+            console.print(Text(line, style="cyan"), soft_wrap=True)  # from the margin on: made to be copied
+    console.print(Text(f"curl {place.admin}/graphs\ncurl {place.admin}/metrics", style="cyan"), soft_wrap=True)
+    console.print(Text(f"kill {place.models.pid}", style="cyan") + Text("  # the model server's end: see 502", "dim"))
+    console.print("\n  [bold]Ctrl-C[/] drains and ends everything.")
+
+
+def _short(folder: Path) -> str:
+    """Relative to where the user is, when it is below it."""
+    here = Path.cwd()
+    return f"{folder.relative_to(here)}/" if folder.is_relative_to(here) else str(folder)
