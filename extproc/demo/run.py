@@ -9,7 +9,7 @@ import asyncio
 import signal
 import tempfile
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,12 +21,11 @@ from extproc.demo.ports import is_free
 from extproc.demo.samples import moved
 from extproc.demo.tell_json import JsonTeller
 from extproc.demo.tell_people import PeopleTeller
-from extproc.demo.tour import Teller, Tour
+from extproc.demo.tour import Tour
 from extproc.demo.welcome import Place, tell_graphs, tell_staying
 from extproc.envoy.binary import find_envoy
 from extproc.errors import StartError
 from extproc.plan.compile import compile_graph
-from extproc.supervisor.system import Settings, System
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,7 +35,9 @@ if TYPE_CHECKING:
     from extproc.demo.model_process import ModelServer
     from extproc.demo.progress import Progress
     from extproc.demo.scene import Scene
+    from extproc.demo.tour import Teller
     from extproc.graph import Graph
+    from extproc.supervisor.system import Settings, System
 
 HOST: Final = "127.0.0.1"
 
@@ -73,28 +74,110 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
     """
     _cancel_on_signals()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="extproc-") as name:
-        folder = Path(name)
-        async with _models(progress) as (models, scenes):
-            async with _system(options, moved(graphs, models.url), folder, progress) as system:
-                place = Place(f"http://{system.ingress}", f"http://{system.admin.address}", models, folder)
-                tell_graphs(console, system.plans, scenes, options.folder)
-                well = await _tour(place, system, scenes, _teller(options, place, console, progress), progress)
-                if not options.once:
-                    tell_staying(console, place, scenes)
-                    await _interrupted()
-                console.print()
-        progress.done(f"Everything has stopped, after {time.monotonic() - began:.1f} s.")
+    port = _port(HOST, options.port, progress)
+    admin_port = _port(options.admin_host, options.admin_port, progress)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="extproc-")))
+        models, scenes = await _models(stack, progress)
+        settings = Settings(HOST, port, options.admin_host, admin_port, workers=1, folder=folder)
+        system = await _system(stack, settings, moved(graphs, models.url), progress)
+        place = Place(f"http://{system.ingress}", f"http://{system.admin.address}", models, folder)
+        tell_graphs(console, system.plans, scenes, options.folder)
+        teller = JsonTeller(place.requests, progress) if options.as_json else PeopleTeller(place.requests, console)
+        well = await _tour(place, system, scenes, teller, progress)
+        if not options.once:
+            tell_staying(console, place, scenes)
+            await _interrupted()
+        with progress.doing("Draining and stopping"):
+            await stack.aclose()
+    progress.done(f"All stopped, {time.monotonic() - began:.1f} s after the start.")
     return well
 
 
-@asynccontextmanager
-async def _models(progress: Progress) -> AsyncIterator[tuple[ModelServer, tuple[Scene, ...]]]:
-    """The model server, and meanwhile the scenes, whose rows take scikit-learn's import."""
+async def _models(stack: AsyncExitStack, progress: Progress) -> tuple[ModelServer, tuple[Scene, ...]]:
+    """The model server, and the scenes; while it trains, what takes long to import is imported."""
     began = time.monotonic()
-    loading = asyncio.create_task(asyncio.to_thread(_scenes))
     with progress.doing("Training the models"):
-        server = model_server()
-        models = await server.__aenter__()
-    raise NotImplementedError
-    yield models, await loading
+        loading = asyncio.create_task(asyncio.to_thread(_scenes))
+        models = await stack.enter_async_context(model_server())
+        scenes = await loading
+    progress.done(f"Models    {models.url}, ready in {time.monotonic() - began:.1f} s; process {models.pid}")
+    return models, scenes
+
+
+def _scenes() -> tuple[Scene, ...]:
+    """Builds the scenes; scikit-learn and, for later, envoy-data-plane take a second or two each."""
+    import extproc.supervisor.system  # noqa: F401 -- for later
+    from extproc.demo.scenes import scenes
+
+    return scenes()
+
+
+def _port(host: str, wanted: int, progress: Progress) -> int:
+    if is_free(host, wanted):
+        return wanted
+    progress.note(f"Port {wanted} is taken, so another one is used.")
+    return 0
+
+
+async def _system(stack: AsyncExitStack, settings: Settings, graphs: Sequence[Graph], progress: Progress) -> System:
+    """Envoy and a worker, ready; they drain and stop with the stack."""
+    from extproc.supervisor.system import System
+
+    began = time.monotonic()
+    with progress.doing("Starting Envoy and a processor"):
+        system = System(settings, graphs, [compile_graph(graph) for graph in graphs])
+        await stack.enter_async_context(serving(system))
+    took = time.monotonic() - began
+    progress.done(f"Envoy     http://{system.ingress}, ready in {took:.1f} s; process {system.envoy.pid}")
+    progress.done(f"Admin     http://{system.admin.address}")
+    return system
+
+
+@asynccontextmanager
+async def serving(system: System) -> AsyncIterator[None]:
+    """Runs a system while the block does, from when it is ready until it has drained and stopped.
+
+    Raises:
+        StartError: It did not become ready.
+    """
+    started, stop = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(system.run(started, stop))
+    ready = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
+        if started.is_set():
+            yield
+    finally:
+        ready.cancel()
+        stop.set() if started.is_set() else running.cancel()
+        await running
+
+
+async def _tour(place: Place, system: System, scenes: Sequence[Scene], teller: Teller, progress: Progress) -> bool:
+    began = time.monotonic()
+    async with connected(place.requests) as client:
+        tour = Tour(client, {plan.graph: plan.id for plan in system.plans}, teller)
+        await tour.play(scenes)
+    progress.gap()
+    if tour.failures:
+        progress.failed(f"{tour.failures} of {tour.requests} requests were answered otherwise than expected.")
+    else:
+        progress.done(f"{tour.requests} requests in {time.monotonic() - began:.1f} s, each answered as expected.")
+    return not tour.failures
+
+
+def _cancel_on_signals() -> None:
+    """Ctrl-C and SIGTERM cancel this task; what it started is ended on the way out."""
+    if task := asyncio.current_task():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+async def _interrupted() -> None:
+    """Waits for the signal, which now means: well, that is all."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        if task := asyncio.current_task():
+            task.uncancel()

@@ -25,7 +25,7 @@ def shares(crowd: Crowd, answers: Sequence[Answer], *, ascii_only: bool) -> Iter
     for branch, pairs in taken.items():
         full, empty = bar(len(pairs) / len(answers), ascii_only=ascii_only)
         yield Text.assemble(
-            f"{branch:<{width}} ",
+            f"{branch:<{width}}  ",
             (full, "magenta"),
             (empty, "dim"),
             (f" {len(pairs):>4}", "bold"),
@@ -37,4 +37,4 @@ def shares(crowd: Crowd, answers: Sequence[Answer], *, ascii_only: bool) -> Iter
 def _quality(pairs: Sequence[tuple[Ask, Answer]]) -> str:
     """How often the model behind a branch was right."""
     known = sum(len(ask.truth) for ask, _ in pairs)
-    return f"  right {sum(right(*pair) for pair in pairs) / known:.1%}" if known else ""
+    return f"  {sum(right(*pair) for pair in pairs) / known:>6.1%} right" if known else ""

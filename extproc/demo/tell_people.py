@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from extproc.demo.scene import Ask, Crowd, Scene
 
 INDENT: Final = "  "
-KEY: Final = 8  # columns for the words answer, model, route
+DEEPER: Final = "    "
+KEY: Final = 8  # columns for the words answer, model, route, why
 PROMPT: Final = "$ "
 SHOWN: Final = 5  # deviations of a crowd; the others will be like them
 
@@ -37,10 +38,9 @@ class PeopleTeller:
     def scene(self, scene: Scene) -> None:
         """A heading, and what to look for."""
         self._console.print()
-        self._console.print(
-            Rule(f"[bold cyan]{scene.title}[/] [dim]{scene.graph or ''}[/]", align="left", style="cyan")
-        )
-        self._paragraph(Text(scene.about))
+        named = Text.assemble((scene.title, "bold cyan"), (f"  {scene.graph}" if scene.graph else "", "dim"))
+        self._console.print(Rule(named, align="left", style="cyan"))
+        self._hanging(Text(INDENT), Text(scene.about))
 
     def asked(self, scene: Scene, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
         """The call, the answer and the reason."""
@@ -62,7 +62,7 @@ class PeopleTeller:
         self._title(crowd.title)
         ascii_only = not self._console.encoding.lower().startswith("utf")
         for line in shares(crowd, answers, ascii_only=ascii_only):
-            self._console.print(Text(INDENT) + line)
+            self._console.print(Text(DEEPER) + line)
         every = [text for found in deviations for text in found]
         more = [f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
         self._reason(crowd.why, [*every[:SHOWN], *more])
@@ -73,24 +73,22 @@ class PeopleTeller:
 
     def _picture(self, picture: str) -> None:
         for line in picture.splitlines():
-            self._console.print(Text(INDENT * 2 + line.rstrip(), style="yellow"))
+            self._console.print(Text(DEEPER + line.rstrip(), style="yellow"))
 
     def _call(self, ask: Ask) -> None:
         parts = words(self._address, ask.request, shortened(ask.request.body))
-        for number, line in enumerate(folded(parts, self._console.width - len(INDENT + PROMPT))):
-            start = Text(INDENT) + Text(PROMPT if number == 0 else " " * len(PROMPT), style="dim")
-            self._console.print(start + Text(line, style="cyan"), soft_wrap=True)
+        for number, line in enumerate(folded(parts, self._console.width - len(DEEPER + PROMPT))):
+            start = Text(DEEPER) + Text(PROMPT if number == 0 else " " * len(PROMPT), style="dim")
+            told = line.lstrip()
+            self._hanging(start + Text(" " * (len(line) - len(told))), Text(told, style="cyan"))
 
     def _field(self, key: str, value: Text) -> None:
-        self._hanging(Text(INDENT) + Text(f"{key:<{KEY}}", style="dim"), value)
+        self._hanging(Text(DEEPER) + Text(f"{key:<{KEY}}", style="dim"), value)
 
     def _reason(self, text: str, deviations: Sequence[str]) -> None:
-        self._paragraph(Text(text, style="italic"))
+        self._field("why", Text(text))
         for deviation in deviations:
-            self._paragraph(Text(f"NOT AS EXPECTED: {deviation}", style="bold red"))
-
-    def _paragraph(self, text: Text) -> None:
-        self._hanging(Text(INDENT), text)
+            self._field("WRONG", Text(deviation, style="bold red"))
 
     def _hanging(self, start: Text, text: Text) -> None:
         """Prints text, its further lines below its first."""
@@ -98,5 +96,3 @@ class PeopleTeller:
             line.rstrip()
             self._console.print(start + line, soft_wrap=True)
             start = Text(" " * start.cell_len)
-
-

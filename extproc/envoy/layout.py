@@ -14,6 +14,9 @@ IDLE_TIMEOUT = 300.0
 FAST_TIMEOUT = 0.5
 # Connections one Envoy accepts at the ingress before it refuses further ones.
 MAX_CONNECTIONS = 50_000
+# What Envoy holds of one client's connection; its own advice for edge proxies. A route's body limit only ever raises
+# this, so that with Envoy's default of 1 MiB every smaller maxBody would let 1 MiB pass.
+CONNECTION_BUFFER = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import Any
 
 from extproc.envoy.addresses import envoy_address
-from extproc.envoy.layout import FAST_TIMEOUT, IDLE_TIMEOUT
+from extproc.envoy.layout import CONNECTION_BUFFER, FAST_TIMEOUT, IDLE_TIMEOUT
 from extproc.envoy.names import BODY_FILTER, EGRESS, FAIL_OPEN, FAST_FILTER, INGRESS, PROCESSOR_CLUSTER, ROUTE_STATE, ROUTES, STATE_FILTER
 from extproc.headers import CONTROL_PREFIX, ROUTE_HEADER
 from extproc.envoy.replies import egress_replies, ingress_replies
@@ -128,7 +128,13 @@ def egress_listener(layout: Layout) -> Listener:
 def _listener(name: str, address, manager: HttpConnectionManager) -> Listener:  # type: ignore[no-untyped-def]  # noqa: ANN001
     chain = FilterChain(filters=[Filter(name=HCM, typed_config=Any.pack(manager))])
     direction = TrafficDirection.INBOUND if name == INGRESS else TrafficDirection.OUTBOUND
-    return Listener(name=name, address=envoy_address(address), filter_chains=[chain], traffic_direction=direction)
+    return Listener(
+        name=name,
+        address=envoy_address(address),
+        filter_chains=[chain],
+        traffic_direction=direction,
+        per_connection_buffer_limit_bytes=CONNECTION_BUFFER if name == INGRESS else None,
+    )
 
 
 def watched(layout: Layout, file: str) -> ConfigSource:

@@ -68,8 +68,8 @@ class Builder:
 
     def _find_constants(self, node: Node) -> bool:
         """Remember the nodes that mention no variable."""
-        constant = all(self._find_constants(child) for child in children(node))
-        if constant and not isinstance(node, Name | Macro):
+        found = [self._find_constants(child) for child in children(node)]  # all of them, whatever the first says
+        if all(found) and not isinstance(node, Name | Macro):
             self.constants.add(id(node))
             return True
         return False

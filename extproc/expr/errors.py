@@ -47,9 +47,8 @@ class EvaluationError(ExtprocError):
         self.line = line
 
     def located(self, at: Position) -> EvaluationError:
-        """Keep the innermost position: the first one told."""
-        if not self.line:
-            self.line, self.column = at.line, at.column
+        """The error with its place in the expression."""
+        self.line, self.column = at.line, at.column
         return self
 
 

@@ -12,7 +12,8 @@ MAX_TEXT: Final = 4096
 MAX_DEPTH: Final = 64
 
 # Steps of one evaluation, one step being roughly one operation of a loop's body. Kubernetes' limit for one expression;
-# about 0.1 s of a core, and enough to look at every number of a 1 MiB body once.
+# at most about 0.5 s of a core (measured over tests/expr/test_budget.py; most shapes stop by 0.25 s), and enough to look
+# at every number of a 1 MiB body once.
 STEP_BUDGET: Final = 1_000_000
 
 # Characters or elements that C code compares or searches for the price of one step. Searching in the worst case costs
@@ -30,9 +31,9 @@ MAX_INT_BITS: Final = 14_280
 # Digits of a text that int() and double() read: the same bound, seen from the other side.
 MAX_NUMBER_TEXT: Final = 4300
 
-# Bytes RE2 may spend on one pattern and its automaton: an eighth of its own default; each constant pattern lives as
-# long as its graph.
-REGEX_MEMORY: Final = 1 << 20
+# Bytes RE2 may spend on one pattern and its automaton: half of its own default, as each constant pattern lives as long
+# as its graph; a quarter would already refuse a hundred Unicode letters.
+REGEX_MEMORY: Final = 4 << 20
 
 # Values (scalars, lists, maps) of one template. YAML aliases can name one list many times over; without a bound a few
 # lines make billions of values.

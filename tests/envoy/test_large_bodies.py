@@ -103,15 +103,6 @@ async def test_far_above_max_body(system: Running, models: Models):
     assert models["bounded"].requests == []
 
 
-async def test_a_length_above_max_body_is_told_before_the_body(system: Running, models: Models):
-    """A client that says at once how long its body is need not send it to learn that it is too long."""
-    models["bounded"].forget()
-    async with await RawConnection.open(system.ingress_port) as connection:
-        await connection.send(client.encode("POST", "/bounded", [("content-length", str(MAX * 4))]))
-        answer = await connection.response(within=5)
-    assert (answer.status, answer.json()["error"]["code"]) == (413, "body_too_large")
-
-
 async def test_bodies_above_grpcs_own_limit(system: Running):
     """8 MB are read by the processor where maxBody allows them."""
     size = 8 * 1024 * 1024

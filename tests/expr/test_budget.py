@@ -57,7 +57,12 @@ def test_work_that_grows_with_the_request_stops(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["l.all(a, l.all(b, l.all(c, true))) || true", "[1].exists(x, l.map(a, t + t) == [] || true)"]
+    "text",
+    [
+        "l.all(a, l.all(b, l.all(c, true))) || true",
+        "[1].exists(x, l.map(a, t + t) == [] || true)",
+        "['a', 1].exists(x, x == 1 ? l.map(a, t + t) == [] : x > 0) || true",
+    ],
 )
 def test_nothing_absorbs_an_exceeded_budget(text):
     """An evaluation that took too long has no value, whatever stands beside it."""

@@ -53,6 +53,7 @@ CASES = {
     "matches('a', '(?=a)')": (14, "not a regular expression"),
     "'a'.matches(r'\\1')": (13, "not a regular expression"),
     "'a'.matches('a{1000}{1000}')": (13, "not a regular expression"),
+    "'a'.matches(r'\\pL{300}')": (13, "pattern too large"),
     "1 + 'abc": (5, "does not end"),
     "'a\nb'": (1, "does not end"),
     '"""a': (1, "does not end"),

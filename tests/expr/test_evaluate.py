@@ -256,6 +256,12 @@ def test_programs_keep_no_state():
     assert program({"a": 5}) == [[2, 6], [4, 7]]
 
 
+@pytest.mark.parametrize("text", ["a in ['x', 'y']", "a == 'x'", "a > 1", "a in ['x'] && b == 2", "has(a.b) || b < 2"])
+def test_comparisons_with_constants_are_specialised(text):
+    """Constants are folded whatever stands before them, so that such conditions need no frame."""
+    assert not compile_expression(text, VARIABLES)._metered
+
+
 def test_constant_folding_keeps_errors_for_evaluation():
     """A constant part without a value fails where it is evaluated, not when it is compiled."""
     assert evaluate("true || 1 / 0 == 1") is True

@@ -13,15 +13,15 @@ CANARY: Final = "root=canary,cancer-boosting"
 USERS: Final = 400
 
 # Which of them is a canary is a fact: a hash of the graph's name, the node's, the route's and the user's.
-ADA = "It hashed x-user-id, and ada falls among the nine in ten who stay. The body was not read."
-NIKLAUS = "Another key, another hash: niklaus is one of the one in ten, and Envoy called the new model."
+ADA = "The split hashed x-user-id, and ada is among the nine in ten who stay. The body was not read."
+NIKLAUS = "Another key, another hash: niklaus is the one in ten, so Envoy called the new model."
 AGAIN = (
     "Another tumour, the same user, the same model. Nothing is stored: the hash alone decides, "
     "so every replica agrees, after a restart too."
 )
 SHARES = (
-    "Each user once, each in the place the hash gives it: ask again and get exactly these counts. "
-    "The weights are 90 and 10; change them, and as few users as possible move."
+    "A hash, not a draw: ask again, and these very counts come out. "
+    "The weights are 90 and 10; when they change, as few users move as can be."
 )
 
 

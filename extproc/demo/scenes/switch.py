@@ -16,7 +16,7 @@ CAREFUL: Final = "root=default,everyone=careful,digits-large"
 HARD: Final = 33  # a 0 that digits-small takes for a 6 and digits-large does not
 BATCH: Final = 12  # the graph calls more than 8 rows bulk
 
-GOLD = "The first case holds: x-tier is gold. So the slower and better model reads the picture."
+GOLD = "The first case holds: x-tier is gold. So the slower, better model read the picture."
 BULK = (
     f"{BATCH} pictures are more than 8: the second case holds. It reads the body, so Envoy held "
     "the request until the decision, then sent it on unchanged."
@@ -60,4 +60,4 @@ def scene() -> Scene:
 
 def _default(answer: Answer) -> str:
     chosen = "the quick model" if answer.model == "digits-small" else "the careful model, one in four"
-    return f"No case holds, so the default: a split at the node everyone, 3 to 1. The draw gave {chosen}."
+    return f"No case holds, so the default: the split everyone, 3 to 1 and without a key. The draw gave {chosen}."

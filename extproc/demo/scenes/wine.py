@@ -16,7 +16,7 @@ TIMES: Final = 60
 FAIR: Final = (0.2, 0.8)  # of 60 tosses of a fair coin; outside in fewer than 3 runs of a million (binomial)
 
 SHARES = (
-    f"No key, so nothing sticks: {TIMES} tosses of a coin, which come out otherwise next time. "
+    f"No key, so nothing sticks: {TIMES} tosses of a coin, otherwise the next time. "
     "Both answer under one name, and the client need not know."
 )
 

@@ -1,0 +1,171 @@
+"""The words of a conversation: messages built from data, and replies as data one can read and compare."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from extproc.exchange.exchange import Exchange
+from extproc.server.generations import Generations
+from extproc.wire.ext_proc_pb2 import HeaderMap, HeaderValue, HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest
+from extproc.wire.ext_proc_pb2 import ProcessingResponse
+from tests.engine.deciding import Recording, Scripted
+from tests.plan.building import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from extproc.plan.plan import Plan
+
+REQUEST = {":method": "POST", ":path": "/fraud", ":authority": "example.com", ":scheme": "http", "x-request-id": "id-1"}
+
+
+def header_map(headers: Iterable[tuple[str, str | bytes]]) -> HeaderMap:
+    """Headers as Envoy sends them: values as raw bytes."""
+    values = ((name, value.encode() if isinstance(value, str) else value) for name, value in headers)
+    return HeaderMap(headers=[HeaderValue(key=name, raw_value=value) for name, value in values])
+
+
+def headers(more: Mapping[str, str | bytes | list[Any]] | None = None, *, end: bool = False) -> bytes:
+    """A request_headers message; a list is a repeated header."""
+    pairs = [
+        (name, one)
+        for name, value in {**REQUEST, **(more or {})}.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    message = HttpHeaders(headers=header_map(pairs), end_of_stream=end)
+    return ProcessingRequest(request_headers=message).SerializeToString()
+
+
+def body(data: bytes, *, end: bool = True) -> bytes:
+    """A request_body message."""
+    return ProcessingRequest(request_body=HttpBody(body=data, end_of_stream=end)).SerializeToString()
+
+
+def message(said: Mapping[str, Any]) -> bytes:
+    """The message a transcript describes by one key: headers, end (headers that end the stream), body, other, bytes."""
+    ((kind, content),) = said.items()
+    match kind:
+        case "headers":
+            return headers(content)
+        case "end":
+            return headers(content, end=True)
+        case "body":
+            return body(content.encode() if isinstance(content, str) else content)
+        case "bytes":
+            return bytes.fromhex(content)
+        case "other":
+            return OTHERS[content]
+    raise AssertionError(f"a transcript cannot say {kind}")
+
+
+def _others() -> dict[str, bytes]:
+    response = HttpHeaders(headers=header_map([(":status", "200")]))
+    return {
+        "request_trailers": ProcessingRequest(request_trailers=HttpTrailers()).SerializeToString(),
+        "response_headers": ProcessingRequest(response_headers=response).SerializeToString(),
+        "response_body": ProcessingRequest(response_body=HttpBody(body=b"x")).SerializeToString(),
+        "response_trailers": ProcessingRequest(response_trailers=HttpTrailers()).SerializeToString(),
+        "nothing": b"",
+        "only attributes": ProcessingRequest(observability_mode=True).SerializeToString(),
+        "half a message": headers()[:-1],
+    }
+
+
+OTHERS = _others()
+
+
+def readable(reply: bytes) -> dict[str, Any]:
+    """A reply as data: everything that is in it, header options as ``name: value`` where only raw_value is set."""
+    parsed = ProcessingResponse.FromString(reply)
+    assert not len(UnknownFieldSet(parsed)), "a reply holds fields that Envoy does not know"  # type: ignore[no-untyped-call]
+    return _readable(MessageToDict(parsed, preserving_proto_field_name=True))
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"header"} and set(value["header"]) <= {"key", "raw_value"}:
+        header = value["header"]
+        return f"{header['key']}: {base64.b64decode(header.get('raw_value', '')).decode()}"
+    found = {name: _readable(item) for name, item in value.items()}
+    if isinstance(found.get("body"), str):
+        found["body"] = _content(base64.b64decode(found["body"]))
+    return found
+
+
+def _content(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="backslashreplace")
+
+
+def difference(expected: Sequence[Any], found: Sequence[Any]) -> str:
+    """Two transcripts compared line by line; empty where they are the same."""
+    texts = [yaml.safe_dump(list(one), sort_keys=False, allow_unicode=True).splitlines() for one in (expected, found)]
+    return "\n".join(difflib.unified_diff(*texts, "expected", "found", lineterm="", n=50))
+
+
+def generations(plans: Iterable[Plan]) -> Generations:
+    """One generation of plans."""
+    known = Generations()
+    known.load(list(plans))
+    return known
+
+
+PLANS = {
+    "header": plan(
+        """
+        models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
+        nodes:
+          root:
+            switch:
+              cases:
+                - {name: gold, when: 'request.headers["x-tier"] == "gold"', to: a}
+                - {name: blocked, when: 'request.headers["x-tier"] == "none"', to: {respond: {status: 403, headers: {x-why: tier}, body: no}}}
+                - {name: lost, when: 'request.headers["x-tier"] == "lost"', to: {switch: {cases: []}}}
+                - {name: said, when: '"x-say" in request.headers', to: {respond: {status: 200, body: {said: '${request.headers["x-say"]}'}}}}
+              default: b
+        """,
+        "header",
+        [{"path": "/header"}],
+    ),
+    "body": plan(
+        """
+        models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
+        nodes:
+          root:
+            switch:
+              cases:
+                - {name: large, when: 'request.body.n > 10', to: a}
+                - {name: echo, when: 'has(request.body.echo)', to: {respond: {status: 200, body: '${request.body.echo}'}}}
+              default: b
+        """,
+        "body",
+        [{"path": "/body"}],
+    ),
+    "coin": plan(
+        """
+        models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
+        nodes: {root: {split: {routes: [{name: heads, to: a, weight: 1}, {name: tails, to: b, weight: 1}]}}}
+        """,
+        "coin",
+        [{"host": "*.coin.example", "headers": {"x-play": "yes"}}],
+    ),
+}
+KNOWN = generations(PLANS.values())
+
+
+def exchange(graph: str | None, chance: Iterable[float] = (), recorder: Recording | None = None) -> Exchange:
+    """An exchange about one of PLANS, by name; None where the processor is attached to somebody else's routes."""
+    named = None if graph is None else PLANS[graph].id if graph in PLANS else graph
+    return Exchange(KNOWN, named, Scripted(chance), recorder or Recording())
