@@ -14,6 +14,7 @@ from rich.console import Console
 
 from extproc.commands.addresses import host_and_port
 from extproc.commands.graphs import FAILED, load_plans
+from extproc.demo.ports import Ports
 from extproc.demo.progress import Progress
 from extproc.demo.samples import folder
 
@@ -27,6 +28,7 @@ examples:
   extproc demo --once --port 0 --admin 127.0.0.1:0 --json   # free ports; a line of JSON for each request
 """
 
+HOST = "127.0.0.1"
 INTERRUPTED = 130  # what shells say of a process that SIGINT ended
 MAX_PORT = 65535
 WIDEST = 100  # columns; longer lines are hard to read
@@ -54,7 +56,8 @@ def run(options: Namespace) -> int:
     samples = folder()
     graphs, _ = load_plans([str(samples)])
     console = _console(to_stderr=options.json)
-    chosen = Options(options.once, options.port, admin_host, admin_port, options.json, samples)
+    ports = Ports(HOST, options.port, admin_host, admin_port)
+    chosen = Options(options.once, ports, options.json, samples)
     try:
         well = uvloop.run(demo(chosen, graphs, console, Progress(console)))
     except asyncio.CancelledError:

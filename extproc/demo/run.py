@@ -1,6 +1,6 @@
-"""The demo: models, sample graphs, Envoy and processors, then the tour.
+"""The demo: models, sample graphs, Envoy and a processor, then the tour.
 
-Everything that runs is a context left in the other order, whether the tour is over, Ctrl-C came, or something failed.
+All that runs is on one stack, and stopped in the other order: when the tour is over, on Ctrl-C, when something fails.
 """
 
 from __future__ import annotations
@@ -9,64 +9,58 @@ import asyncio
 import signal
 import tempfile
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from extproc.demo.client import connected
-from extproc.demo.model_process import model_server
-from extproc.demo.ports import is_free
 from extproc.demo.samples import moved
+from extproc.demo.starting import start_models, start_system
 from extproc.demo.tell_json import JsonTeller
 from extproc.demo.tell_people import PeopleTeller
 from extproc.demo.tour import Tour
 from extproc.demo.welcome import Place, tell_graphs, tell_staying
 from extproc.envoy.binary import find_envoy
 from extproc.errors import StartError
-from extproc.plan.compile import compile_graph
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from rich.console import Console
 
-    from extproc.demo.model_process import ModelServer
+    from extproc.demo.ports import Ports
     from extproc.demo.progress import Progress
-    from extproc.demo.scene import Scene
-    from extproc.demo.tour import Teller
     from extproc.graph import Graph
-    from extproc.supervisor.system import Settings, System
 
-HOST: Final = "127.0.0.1"
+LIBRARIES: Final = {"sklearn": "scikit-learn", "numpy": "numpy"}  # what the models need, and the package that brings it
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What ``extproc demo`` was asked for; port 0 is a free one."""
+    """What ``extproc demo`` was asked for; ``samples`` is the folder of the sample graphs."""
 
     once: bool
-    port: int
-    admin_host: str
-    admin_port: int
+    ports: Ports
     as_json: bool
-    folder: Path  # of the sample graphs
+    samples: Path
 
 
 def require() -> None:
-    """Raises StartError, saying what to install, when the demo cannot run here."""
-    missing = [package for module, package in _NEEDED if find_spec(module) is None]
+    """Looks whether the demo can run here.
+
+    Raises:
+        StartError: It cannot; the message says what to install.
+    """
+    missing = [package for module, package in LIBRARIES.items() if find_spec(module) is None]
     if missing:
         raise StartError(f"the demo needs {' and '.join(missing)}: pip install 'extproc[demo]'")
     find_envoy()
 
 
-_NEEDED: Final = (("sklearn", "scikit-learn"), ("numpy", "numpy"))
-
-
 async def demo(options: Options, graphs: Sequence[Graph], console: Console, progress: Progress) -> bool:
-    """Runs until the tour is over, or, when it is to stay, until Ctrl-C; was everything as expected?
+    """Runs until the tour is over, or, when it is to stay, until Ctrl-C; was every answer as expected?
 
     Raises:
         StartError: Something did not start.
@@ -74,110 +68,46 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
     """
     _cancel_on_signals()
     began = time.monotonic()
-    port = _port(HOST, options.port, progress)
-    admin_port = _port(options.admin_host, options.admin_port, progress)
+    ports = options.ports.free(progress.note)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="extproc-")))
-        models, scenes = await _models(stack, progress)
-        settings = Settings(HOST, port, options.admin_host, admin_port, workers=1, folder=folder)
-        system = await _system(stack, settings, moved(graphs, models.url), progress)
+        models, scenes = await start_models(stack, progress)
+        system, running = await start_system(stack, ports, moved(graphs, models.url), folder, progress)
         place = Place(f"http://{system.ingress}", f"http://{system.admin.address}", models, folder)
-        tell_graphs(console, system.plans, scenes, options.folder)
+        tell_graphs(console, system.plans, scenes, options.samples)
         teller = JsonTeller(place.requests, progress) if options.as_json else PeopleTeller(place.requests, console)
-        well = await _tour(place, system, scenes, teller, progress)
+        async with connected(place.requests) as client:
+            tour = Tour(client, {plan.graph: plan.id for plan in system.plans}, teller)
+            await tour.play(scenes)
+        _tell_result(tour, progress)
         if not options.once:
             tell_staying(console, place, scenes)
-            await _interrupted()
+            await _signal_or(running)
         with progress.doing("Draining and stopping"):
             await stack.aclose()
     progress.done(f"All stopped, {time.monotonic() - began:.1f} s after the start.")
-    return well
-
-
-async def _models(stack: AsyncExitStack, progress: Progress) -> tuple[ModelServer, tuple[Scene, ...]]:
-    """The model server, and the scenes; while it trains, what takes long to import is imported."""
-    began = time.monotonic()
-    with progress.doing("Training the models"):
-        loading = asyncio.create_task(asyncio.to_thread(_scenes))
-        models = await stack.enter_async_context(model_server())
-        scenes = await loading
-    progress.done(f"Models    {models.url}, ready in {time.monotonic() - began:.1f} s; process {models.pid}")
-    return models, scenes
-
-
-def _scenes() -> tuple[Scene, ...]:
-    """Builds the scenes; scikit-learn and, for later, envoy-data-plane take a second or two each."""
-    import extproc.supervisor.system  # noqa: F401 -- for later
-    from extproc.demo.scenes import scenes
-
-    return scenes()
-
-
-def _port(host: str, wanted: int, progress: Progress) -> int:
-    if is_free(host, wanted):
-        return wanted
-    progress.note(f"Port {wanted} is taken, so another one is used.")
-    return 0
-
-
-async def _system(stack: AsyncExitStack, settings: Settings, graphs: Sequence[Graph], progress: Progress) -> System:
-    """Envoy and a worker, ready; they drain and stop with the stack."""
-    from extproc.supervisor.system import System
-
-    began = time.monotonic()
-    with progress.doing("Starting Envoy and a processor"):
-        system = System(settings, graphs, [compile_graph(graph) for graph in graphs])
-        await stack.enter_async_context(serving(system))
-    took = time.monotonic() - began
-    progress.done(f"Envoy     http://{system.ingress}, ready in {took:.1f} s; process {system.envoy.pid}")
-    progress.done(f"Admin     http://{system.admin.address}")
-    return system
-
-
-@asynccontextmanager
-async def serving(system: System) -> AsyncIterator[None]:
-    """Runs a system while the block does, from when it is ready until it has drained and stopped.
-
-    Raises:
-        StartError: It did not become ready.
-    """
-    started, stop = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(system.run(started, stop))
-    ready = asyncio.create_task(started.wait())
-    try:
-        await asyncio.wait({ready, running}, return_when=asyncio.FIRST_COMPLETED)
-        if started.is_set():
-            yield
-    finally:
-        ready.cancel()
-        stop.set() if started.is_set() else running.cancel()
-        await running
-
-
-async def _tour(place: Place, system: System, scenes: Sequence[Scene], teller: Teller, progress: Progress) -> bool:
-    began = time.monotonic()
-    async with connected(place.requests) as client:
-        tour = Tour(client, {plan.graph: plan.id for plan in system.plans}, teller)
-        await tour.play(scenes)
-    progress.gap()
-    if tour.failures:
-        progress.failed(f"{tour.failures} of {tour.requests} requests were answered otherwise than expected.")
-    else:
-        progress.done(f"{tour.requests} requests in {time.monotonic() - began:.1f} s, each answered as expected.")
     return not tour.failures
 
 
+def _tell_result(tour: Tour, progress: Progress) -> None:
+    progress.gap()
+    if tour.failures:
+        progress.failed(f"Of {tour.requests} requests not all were answered as expected: see WRONG above.")
+    else:
+        progress.done(f"{tour.requests} requests, each answered as expected.")
+
+
 def _cancel_on_signals() -> None:
-    """Ctrl-C and SIGTERM cancel this task; what it started is ended on the way out."""
+    """Ctrl-C and SIGTERM cancel this task; what it started is stopped on the way out."""
     if task := asyncio.current_task():
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-async def _interrupted() -> None:
-    """Waits for the signal, which now means: well, that is all."""
+async def _signal_or(running: asyncio.Task[None]) -> None:
+    """Waits until the user has had enough, or the system cannot go on."""
     try:
-        await asyncio.Event().wait()
+        await asyncio.wait({running})
     except asyncio.CancelledError:
         if task := asyncio.current_task():
-            task.uncancel()
+            task.uncancel()  # no cancellation any more: the way the demo ends

@@ -37,7 +37,7 @@ class JsonTeller:
         for ask, answer, found in zip(crowd.asks, answers, single, strict=True):
             self._write(scene, crowd.title, ask, answer, found)
         for text in shares:
-            self._progress.failed(f"{scene.name}: {crowd.title}: {text}")
+            self._progress.failed(f"WRONG {scene.name}: {crowd.title}: {text}")
 
     def _write(self, scene: Scene, title: str, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
         line: dict[str, Any] = {
@@ -57,5 +57,7 @@ class JsonTeller:
             "why": why(ask, answer) or None,
             "deviations": deviations,
         }
+        for text in deviations:
+            self._progress.failed(f"WRONG {scene.name}: {title}: {text}")
         sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
         sys.stdout.buffer.flush()

@@ -11,8 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from extproc.demo.answer import Answer
-    from extproc.demo.client import Client
-    from extproc.demo.scene import Scene
+    from extproc.demo.scene import Request, Scene
+
+
+class Sender(Protocol):
+    """Who sends requests; an ``ExtprocError`` of its own ends the tour."""
+
+    async def send(self, request: Request) -> Answer:
+        """Sends one."""
+        ...
+
+    async def send_all(self, requests: Sequence[Request]) -> list[Answer]:
+        """Sends many; the answers are in the requests' order."""
+        ...
 
 
 class Teller(Protocol):
@@ -34,10 +45,10 @@ class Teller(Protocol):
 class Tour:
     """The scenes played so far: how many requests, how many of them, or of the shares, otherwise than expected."""
 
-    def __init__(self, client: Client, graphs: Mapping[str, str], teller: Teller) -> None:
+    def __init__(self, sender: Sender, graphs: Mapping[str, str], teller: Teller) -> None:
         self.requests = 0
         self.failures = 0
-        self._client = client
+        self._sender = sender
         self._graphs = graphs  # name to NAME@DIGEST
         self._teller = teller
 
@@ -59,13 +70,13 @@ class Tour:
                         assert_never(step)
 
     async def _ask(self, scene: Scene, ask: Ask) -> None:
-        answer = await self._client.send(ask.request)
+        answer = await self._sender.send(ask.request)
         found = self._deviations(scene, ask, answer)
         self._count(1, [found])
         self._teller.asked(scene, ask, answer, found)
 
     async def _crowd(self, scene: Scene, crowd: Crowd) -> None:
-        answers = await self._client.send_all([ask.request for ask in crowd.asks])
+        answers = await self._sender.send_all([ask.request for ask in crowd.asks])
         found = [self._deviations(scene, *pair) for pair in zip(crowd.asks, answers, strict=True)]
         found.append([*crowd_deviations(crowd, answers)])
         self._count(len(answers), found)

@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.config.core.v3 import Pipe, SocketAddress
 
 if TYPE_CHECKING:
     from extproc.envoy.layout import Address
+    from extproc.plan.model import ModelPlan
 
 SOCKET_MODE = 0o600  # sub-calls and Envoy's admin pages are for this user alone
 
@@ -35,3 +36,8 @@ def is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def several_hosts(model: ModelPlan) -> bool:
+    """Tell whether a model may be at several addresses: a name may have many, ``localhost`` one of each family."""
+    return len(model.endpoints) > 1 or not all(is_ip(endpoint.host) for endpoint in model.endpoints)

@@ -48,7 +48,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any
 
-from extproc.envoy.addresses import endpoint_address, is_ip
+from extproc.envoy.addresses import endpoint_address, is_ip, several_hosts
 from extproc.envoy.layout import PROCESSOR_MAX_REQUESTS, Address
 from extproc.envoy.names import PROCESSOR_CLUSTER
 
@@ -99,7 +99,7 @@ def _model_cluster(model: ModelPlan) -> Cluster:
                 )
             ]
         ),
-        outlier_detection=_passive_checks() if len(addresses) > 1 else None,
+        outlier_detection=_passive_checks() if several_hosts(model) else None,
         health_checks=_active_checks(model),
         transport_socket=_tls(model) if model.secure else None,
         typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(_protocol(model))},

@@ -22,6 +22,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import Int64Range
 from envoy_data_plane.google.protobuf import Any
 
+from extproc.envoy.addresses import several_hosts
 from extproc.envoy.layout import IDLE_TIMEOUT
 from extproc.graph.document import HeaderSource
 
@@ -37,6 +38,9 @@ _RETRY_ON = {
     "429": ("retriable-headers",),
 }
 _RETRY_ON_DEFAULT = ("connect-failure", "refused-stream", "reset-before-request")
+# Envoy draws a host at random and draws again while it is one that has failed. Of two hosts, four draws would end at the
+# failed one once in sixteen retries; this makes it once in 65,536.
+_OTHER_HOST_DRAWS = 16
 _BACKOFF_GROWTH = 10  # Envoy's own default: the longest pause is ten times the first
 
 
@@ -94,8 +98,8 @@ def retry_policy(model: ModelPlan, timeout: float) -> RetryPolicy:
         per_try_timeout=timedelta(seconds=model.attempt_timeout(timeout)),
         retriable_headers=_retriable(rule.on or ()),
         retry_back_off=RetryPolicyRetryBackOff(base_interval=backoff, max_interval=backoff * _BACKOFF_GROWTH),
-        retry_host_predicate=_other_hosts() if len(model.endpoints) > 1 else [],
-        host_selection_retry_max_attempts=3 if len(model.endpoints) > 1 else 0,
+        retry_host_predicate=_other_hosts() if several_hosts(model) else [],
+        host_selection_retry_max_attempts=_OTHER_HOST_DRAWS if several_hosts(model) else 0,
     )
 
 

@@ -45,17 +45,26 @@ async def test_many_requests_on_one_connection(system: Running):
 
 
 async def test_an_error_does_not_end_a_connection(system: Running):
-    """After a 400 and a 404 the same connection serves on."""
+    """After an answer that is an error the same connection serves on."""
     async with await RawConnection.open(system.ingress_port) as connection:
         statuses = []
         for request in (
-            client.encode("POST", "/lines", body=b"{"),
+            client.encode("POST", "/lines", [("content-encoding", "br")], b"{"),
             client.encode("GET", "/nowhere"),
             client.encode("GET", "/lines?to=a"),
         ):
             await connection.send(request)
             statuses.append((await connection.response()).status)
-    assert statuses == [400, 404, 200]
+    assert statuses == [415, 404, 200]
+
+
+async def test_a_connection_that_ends_is_told_to(system: Running):
+    """Envoy ends an HTTP/1.1 connection after every 400, and says so, so that no client sends another request on it."""
+    async with await RawConnection.open(system.ingress_port) as connection:
+        await connection.send(client.encode("POST", "/lines", body=b"{"))
+        answer = await connection.response()
+        assert await connection.closed(within=5) == b""
+    assert (answer.status, answer.header("connection")) == (400, "close")
 
 
 async def test_pipelined_requests_are_answered_in_order(system: Running):

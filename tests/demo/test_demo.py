@@ -1,0 +1,327 @@
+"""``extproc demo``: every scene's promise is kept on a real Envoy, people can read it, and nothing stays behind."""
+
+import collections
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from extproc.demo import run
+from extproc.demo.answer import Answer
+from extproc.demo.curl import folded, words
+from extproc.demo.model_process import ModelServer
+from extproc.demo.progress import Progress
+from extproc.demo.samples import folder, moved
+from extproc.demo.scene import Ask, Crowd, Expected, Request, Scene
+from extproc.demo.scenes import scenes
+from extproc.demo.short import shortened
+from extproc.demo.tell_people import PeopleTeller
+from extproc.demo.tour import Tour
+from extproc.demo.welcome import Place, tell_graphs, tell_staying
+from extproc.errors import StartError
+from extproc.graph import load
+from extproc.plan.compile import compile_graph
+
+WITHIN = 120.0  # seconds; it takes 8
+ELSEWHERE = "http://127.0.0.1:40001"
+MARK = "EXTPROC_TEST_DEMO"
+
+
+@contextlib.contextmanager
+def demo(*arguments):
+    """A running ``extproc demo``, and a mark in its environment, which its children have too."""
+    mark = str(uuid.uuid4())
+    command = [sys.executable, "-m", "extproc.cli", "demo", *arguments]
+    environment = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR", "COLUMNS"}}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment, MARK: mark}
+    ) as process:
+        try:
+            yield process, mark
+        finally:
+            process.kill()
+
+
+def left(mark):
+    """Processes whose environment holds the mark."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"{MARK}={mark}".encode() in (entry / "environ").read_bytes():
+                found.append((entry / "cmdline").read_text())
+    return found
+
+
+class Result:
+    """How one ``demo --once --json`` went."""
+
+    def __init__(self, process, mark):
+        output, self.errors = process.communicate(timeout=WITHIN)
+        self.code = process.returncode
+        self.left = left(mark)
+        self.requests = [json.loads(line) for line in output.splitlines()]
+
+    def of(self, scene):
+        """The requests of one scene: those told one by one, and those of crowds."""
+        mine = [request for request in self.requests if request["scene"] == scene]
+        return [one for one in mine if one["why"]], [one for one in mine if not one["why"]]
+
+
+@pytest.fixture(scope="module")
+def result():
+    with demo("--once", "--json", "--port", "0", "--admin", "127.0.0.1:0") as (process, mark):
+        return Result(process, mark)
+
+
+def branches(requests):
+    return collections.Counter(request["route"].split(",")[0].removeprefix("root=") for request in requests)
+
+
+@pytest.mark.envoy
+class TestOnce:
+    def test_ends_well_and_leaves_nothing(self, result):
+        """Every answer was as expected, the exit code says so, and no process is left."""
+        assert result.code == 0, result.errors
+        assert [request for request in result.requests if request["deviations"]] == []
+        assert result.left == []
+
+    def test_progress_goes_to_standard_error(self, result):
+        """Standard output is JSON alone, so what is being done is told on the other one, without control codes."""
+        assert "Training the models" in result.errors
+        assert "\x1b" not in result.errors
+
+    def test_graph_is_the_listed_one(self, result):
+        """The id in the answers is the one in the list of graphs, although models were moved."""
+        graphs = {request["graph"] for request in result.requests} - {None}
+        assert {graph.split("@")[0] for graph in graphs} >= {"cancer-canary", "digits-switch", "maintenance", "wine-ab"}
+        assert all(graph in result.errors for graph in graphs)
+
+    def test_canary(self, result):
+        """The same user gets the same model with another body, and one in ten users is a canary."""
+        single, crowd = result.of("cancer-canary")
+        ada, niklaus, again = single
+        assert (ada["model"], niklaus["model"], again["model"]) == (
+            "cancer-logistic",
+            "cancer-boosting",
+            "cancer-boosting",
+        )
+        assert niklaus["headers"] == again["headers"]
+        assert niklaus["body"] != again["body"]
+        assert len({request["headers"]["x-user-id"] for request in crowd}) == len(crowd) == 400
+        assert branches(crowd) == {"stable": 358, "canary": 42}
+
+    def test_switch(self, result):
+        """Header, body and default each choose, and the gold customer's picture is the one sent by default."""
+        default, gold, bulk = result.of("digits-switch")[0]
+        assert default["route"].startswith("root=default,everyone=")
+        assert default["body"] == gold["body"]
+        assert (gold["route"], gold["predictions"]) == ("root=gold,digits-large", gold["truth"])
+        assert bulk["route"] == "root=bulk,digits-small"
+        assert len(bulk["predictions"]) == len(bulk["truth"]) == 12
+
+    def test_wine(self, result):
+        """Both models get their share, and the V2 answer names the model that the route names."""
+        single, crowd = result.of("wine-ab")
+        assert all(request["answer"]["model_name"] == request["model"] for request in single + crowd)
+        assert len(crowd) == 60
+        assert set(branches(crowd)) == {"a", "b"}
+
+    def test_maintenance(self, result):
+        """The retired path is answered without a model."""
+        ((request,), _) = result.of("maintenance")
+        assert (request["status"], request["model"], request["route"]) == (410, None, None)
+        assert "was retired" in request["answer"]["error"]
+
+    def test_no_graph(self, result):
+        """What no graph matches is 404, in JSON."""
+        ((request,), _) = result.of("no-graph")
+        assert (request["status"], request["graph"]) == (404, None)
+        assert request["answer"]["error"]["code"] == "no_graph"
+
+    def test_models_are_right(self, result):
+        """The answers belong to the rows that were sent: nearly all predictions are true."""
+        known = [request for request in result.requests if request["truth"]]
+        right = sum(request["predictions"] == request["truth"] for request in known)
+        assert right / len(known) > 0.9
+
+
+@pytest.mark.envoy
+def test_people_can_read_it():
+    """In a pipe it is plain text of 80 columns; a taken port is told and replaced; it stays until Ctrl-C, then exits 0."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with demo("--port", str(port), "--admin", "127.0.0.1:0") as (process, mark):
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip("\n"))
+                if "Ctrl-C" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=WITHIN)
+            assert (process.returncode, errors) == (0, "")
+            assert left(mark) == []
+    text = "\n".join(lines)
+    assert f"Port {port} is taken" in text
+    assert "\x1b" not in text
+    assert max(len(line) for line in text.partition("It stays up")[0].splitlines()) <= 80
+    for words_of in ("-H 'x-user-id: niklaus'", "why     The split hashed x-user-id", "█", "truth: benign, so right"):
+        assert words_of in text
+    assert "each answered as expected" in text
+    assert "All stopped" in rest
+
+
+class Deaf:
+    """A client to whom every answer is a 503."""
+
+    async def send(self, request):
+        del request
+        return Answer(503, {}, b"{}")
+
+    async def send_all(self, requests):
+        return [await self.send(request) for request in requests]
+
+
+def teller(width=80):
+    console = Console(width=width, record=True, force_terminal=False, file=io.StringIO())
+    return PeopleTeller("http://127.0.0.1:10000", console), console
+
+
+async def test_unexpected_answers_are_counted_and_told():
+    """An answer otherwise than promised is a failure, told with what was expected; of a crowd's the first few."""
+    ask = Ask("one", Request("/v1/models/a:predict", {"instances": [[1]]}), "why", Expected(("root=a,a",)), (1,))
+    crowd = Crowd("many", (ask,) * 20, "root", {"a": (0.9, 1.0)}, "why")
+    told, console = teller()
+    tour = Tour(Deaf(), {"a": "a@1"}, told)
+    await tour.play([Scene("a", "A scene", "about", (ask, crowd))])
+    assert (tour.requests, tour.failures) == (21, 22)
+    text = console.export_text()
+    for deviation in (
+        "expected status 200, got 503",
+        "expected the route root=a,a, got (none)",
+        "expected the graph a@1, got (none)",
+        "expected 1 predictions, got 0",
+        "and 76 more",
+    ):
+        assert deviation in text
+
+
+async def test_a_scene_without_its_graph_fails():
+    """A scene of a graph that is not loaded does not pass as one that no graph matches."""
+    ask = Ask("one", Request("/", {}), "why", Expected(status=503))
+    told, console = teller()
+    tour = Tour(Deaf(), {}, told)
+    await tour.play([Scene("gone", "A scene", "about", (ask,))])
+    assert tour.failures == 1
+    assert "gone, which is not loaded" in console.export_text()
+
+
+def test_every_scene_has_a_sample_graph():
+    """Scenes name graphs that there are."""
+    graphs = {graph.name for graph in load([folder()]).graphs}
+    assert {scene.graph for scene in scenes()} - {None} <= graphs
+
+
+def test_a_graph_without_a_scene_is_listed():
+    """A sample graph that the tour does not show is named all the same."""
+    plans = [compile_graph(graph) for graph in load([folder()]).graphs]
+    _, console = teller()
+    tell_graphs(console, plans, [scene for scene in scenes() if scene.graph != "wine-ab"], folder())
+    (line,) = [line for line in console.export_text().splitlines() if "wine-ab@" in line]
+    assert "not part of the tour" in line
+
+
+def test_lines_to_try_send_a_scenes_body(tmp_path):
+    """The lines printed at the end are for a shell: each names a file that holds its scene's body."""
+    _, console = teller(width=100)
+    tell_staying(
+        console, Place("http://127.0.0.1:10000", "http://127.0.0.1:9090", ModelServer("", 1), tmp_path), scenes()
+    )
+    assert f"-d @{tmp_path}/cancer-canary.json" in console.export_text().replace("\\\n", "")
+    assert len(json.loads((tmp_path / "cancer-canary.json").read_text())["instances"][0]) == 30
+
+
+def test_moved_graphs():
+    """Models at the samples' address move, others stay; the graph has a digest of its own."""
+    raw = {
+        "apiVersion": "extproc.dev/v1",
+        "kind": "InferenceGraph",
+        "metadata": {"name": "a"},
+        "spec": {
+            "match": [{"path": "/a"}],
+            "models": {
+                "here": {"url": "http://127.0.0.1:18080/v1"},
+                "two": {"urls": ["http://127.0.0.1:18080", "http://127.0.0.1:180801/x"]},
+            },
+            "nodes": {"root": {"split": {"routes": [{"to": "here", "weight": 1}, {"to": "two", "weight": 1}]}}},
+        },
+    }
+    graph = load_one(raw)
+    (other,) = moved([graph], ELSEWHERE)
+    models = other.document.spec.models
+    assert models["here"].url == f"{ELSEWHERE}/v1"
+    assert list(models["two"].urls) == [ELSEWHERE, "http://127.0.0.1:180801/x"]
+    assert graph.raw["spec"]["models"]["here"]["url"] == "http://127.0.0.1:18080/v1"
+    assert other.digest != graph.digest
+
+
+def load_one(raw):
+    from extproc.graph import load_raw
+
+    return load_raw(raw)
+
+
+@pytest.mark.parametrize("module", ["sklearn", "numpy"])
+def test_missing_library(monkeypatch, module):
+    """Without what the models need, the message says what to install."""
+    monkeypatch.setattr(run, "find_spec", lambda name: None if name == module else object())
+    with pytest.raises(StartError, match=r"pip install 'extproc\[demo\]'"):
+        run.require()
+
+
+def test_missing_envoy(monkeypatch):
+    """An Envoy that cannot be run is said before anything is trained."""
+    monkeypatch.setenv("ENVOY_BINARY", "/nowhere/envoy")
+    with pytest.raises(StartError, match="/nowhere/envoy"):
+        run.require()
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ({"a": [1, 2]}, '{"a": [1, 2]}'),
+        ([1, 2, 3, 4, 5, 6], "[1, 2, 3, … 6 in all]"),
+        ([[1]] * 9, "[[1], … 9 in all]"),
+        (None, "null"),
+        ("é", '"é"'),
+    ],
+)
+def test_shortened(document, text):
+    """Long lists are cut, and their length is told."""
+    assert shortened(document) == text
+
+
+def test_curl_folds_where_a_shell_joins():
+    """A folded call is the same call to a shell."""
+    request = Request("/p", None, {"x-a": "it's"})
+    lines = folded(words("http://h", request, "{}"), 20)
+    shell = "\n".join(lines).replace("curl", "printf '%s,'", 1)
+    assert subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout == (  # noqa: S607
+        "http://h/p,-H,x-a: it's,-d,{},"
+    )
+
+
+def test_progress_without_a_terminal(capsys):
+    """What is being done is a plain line where no spinner can turn."""
+    progress = Progress(Console(force_terminal=False))
+    with progress.doing("Waiting"):
+        pass
+    assert capsys.readouterr().out == "  Waiting ...\n"
