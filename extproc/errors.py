@@ -10,13 +10,17 @@ class GraphError(ExtprocError):
 
 
 class BadRequest(ExtprocError):  # noqa: N818 - the field's own word for it
-    """The client is to blame: the request is answered with ``status`` and the error code ``code``."""
+    """The client is to blame: the request is answered with ``status`` and the error code ``code``.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    ``node`` is the node at which that was found, where one is known.
+    """
+
+    def __init__(self, status: int, code: str, message: str, node: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.node = node
 
 
 class UpstreamError(ExtprocError):

@@ -6,3 +6,5 @@ GRAPH_HEADER = "x-extproc-graph"  # GRAPH@HASH: gRPC metadata to the processor, 
 FAILED_HEADER = "x-extproc-failed"  # egress only: Envoy's response flags of a call that got no answer
 CONTROL_PREFIX = "x-extproc-"  # no client's header of this kind comes in
 DETAILS_PREFIX = "extproc."  # response code details of answers the processor computed
+PER_TRY_TIMEOUT_HEADER = "x-envoy-upstream-rq-per-try-timeout-ms"  # ends an attempt at response headers
+EXPECTED_TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"  # tells a model how long somebody will wait

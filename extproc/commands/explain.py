@@ -88,7 +88,10 @@ def _show(explanation: Explanation) -> None:
     for failure in explanation.failures:
         console.print(f"  {failure.node}: {failure.expr}: {failure.error}", style="yellow", markup=False)
     for call in explanation.calls:
-        console.print(f"  calls [bold]{call['model']}[/] ({call['kind']}: Envoy makes it itself)")
+        how = "Envoy makes it itself" if call.kind == "tail" else "a sub-call"
+        where = f" {call.node}.{call.part}" if call.part else ""
+        console.print(f"  calls [bold]{call.model}[/]", end="")
+        console.print(f" ({how}){where}" + (f", if {call.condition}" if call.condition else ""), markup=False)
     if explanation.answer is not None:
         console.print(f"  answers {explanation.answer.status}: ", end="")
         console.print(explanation.answer.body.decode(errors="replace"), markup=False)

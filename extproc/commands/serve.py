@@ -30,6 +30,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="unix:PATH or HOST:PORT; may be repeated; default: unix:/run/extproc.sock",
     )
     parser.add_argument(
+        "--egress",
+        default="unix:/run/extproc-egress.sock",
+        metavar="ADDR",
+        help="Envoy's listener for sub-calls, as in extproc config; default: %(default)s",
+    )
+    parser.add_argument(
         "--transport",
         choices=("native", "grpcio"),
         default="native",
@@ -48,7 +54,7 @@ def run(options: Namespace) -> int:
     listen = [str(address(text)) for text in options.listen or ["unix:/run/extproc.sock"]]
 
     async def serve() -> None:
-        worker = Worker(plans, listen, options.transport)
+        worker = Worker(plans, listen, str(address(options.egress)), options.transport)
         worker.listening.add_done_callback(lambda _: _tell(worker))
         await worker.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from rich.rule import Rule
@@ -25,7 +26,7 @@ INDENT: Final = "  "
 DEEPER: Final = "    "
 KEY: Final = 8  # columns for the words answer, model, route, why
 PROMPT: Final = "$ "
-SHOWN: Final = 5  # deviations of a crowd; the others will be like them
+SHOWN: Final = 5  # kinds of deviations of a crowd: enough to see what is wrong
 
 
 class PeopleTeller:
@@ -57,15 +58,13 @@ class PeopleTeller:
         self._reason(why(ask, answer), deviations)
 
     def crowd(self, scene: Scene, crowd: Crowd, answers: Sequence[Answer], deviations: Sequence[Sequence[str]]) -> None:
-        """The shares as bars, and the reason; of many deviations the first are enough."""
+        """The shares as bars, and the reason."""
         del scene
         self._title(crowd.title)
         ascii_only = not self._console.encoding.lower().startswith("utf")
         for line in shares(crowd, answers, ascii_only=ascii_only):
             self._console.print(Text(DEEPER) + line)
-        every = [text for found in deviations for text in found]
-        more = [f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else []
-        self._reason(crowd.why, [*every[:SHOWN], *more])
+        self._reason(crowd.why, _summary(deviations))
 
     def _title(self, title: str) -> None:
         self._console.print()
@@ -96,3 +95,10 @@ class PeopleTeller:
             line.rstrip()
             self._console.print(start + line, soft_wrap=True)
             start = Text(" " * start.cell_len)
+
+
+def _summary(deviations: Sequence[Sequence[str]]) -> list[str]:
+    """A crowd's deviations, each once and with its count, the most frequent first."""
+    counts = Counter(text for found in deviations for text in found)
+    told = [f"{count} times: {text}" if count > 1 else text for text, count in counts.most_common(SHOWN)]
+    return [*told, "and others"] if len(counts) > SHOWN else told

@@ -40,8 +40,8 @@ def tell_graphs(console: Console, plans: Sequence[Plan], scenes: Iterable[Scene]
     for plan in plans:
         title = titles.get(plan.graph) or "(not part of the tour)"
         console.print(Text.assemble("    ", (f"{plan.id:<{width}}", "bold"), f"  {title}"), soft_wrap=True)
-    console.print("\n  Now real requests, made of rows that no model was trained on. The route is the")
-    console.print("  header x-extproc-route: what splits and switches decided, then the model called.")
+    console.print("\n  Now real requests, of rows that no model was trained on. The route is")
+    console.print("  x-extproc-route: what splits and switches decided, then the model.")
 
 
 def tell_staying(console: Console, place: Place, scenes: Iterable[Scene]) -> None:

@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from extproc.engine.payload import Payload
     from extproc.plan.model import ModelPlan
 
 
 @dataclass(frozen=True, slots=True)
 class TailCall:
-    """Envoy makes the last call itself; ``route`` is what the client is shown of the way there."""
+    """Envoy makes the last call itself; ``route`` is what the client is shown of the way there.
+
+    ``payload`` None leaves the request as it is. ``timeout`` is what one attempt may take, in seconds, where that is
+    not what the model's route says anyway.
+    """
 
     model: ModelPlan
     route: str
+    payload: Payload | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from extproc.engine.views import moved
 from extproc.errors import BadRequest
 from extproc.expr import Record
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 _FIELDS = frozenset({"headers", "method", "path", "query", "host", "id", "body"})
 _PLAIN = ("", "identity")
+# What belongs to one connection (RFC 9110, 7.6.1), or is set anew for each call.
+_NOT_PASSED_ON = frozenset(
+    {
+        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+        "transfer-encoding", "upgrade", "expect", "content-length", "accept-encoding",
+    }
+)  # fmt: skip
+_OF_A_BODY = frozenset({"content-type", "content-encoding", "content-md5", "digest", "content-digest"})
+_NOT_FOR_MODELS = ("x-extproc-", "x-envoy-")
 _json = msgspec.json.Decoder()
 
 
@@ -48,6 +58,16 @@ class Request(Record):
         """Tell whether a field is there; a body that cannot be read is there all the same."""
         return name in _FIELDS and (name != "body" or self.raw_body is not None)
 
+    def move(self, keys: tuple[str, ...]) -> object:
+        """Return a part of the body as the client wrote it; NotImplemented for what is no part of a readable body."""
+        if keys[0] != "body" or self.raw_body is None or self._encoded:
+            return NotImplemented
+        return moved(self.raw_body, keys[1:])
+
+    @property
+    def _encoded(self) -> bool:
+        return self.headers.get("content-encoding", "").strip().lower() not in _PLAIN
+
     @property
     def path(self) -> str:
         """The path without the query."""
@@ -70,10 +90,24 @@ class Request(Record):
     @cached_property
     def body(self) -> Any:
         """The JSON body; integers are exact at any size. Raises BadRequest."""
-        encoding = self.headers.get("content-encoding", "").strip().lower()
-        if encoding not in _PLAIN:
+        if self._encoded:
             raise BadRequest(415, "bad_encoding", "the graph reads the body, and cannot read a compressed one")
         try:
             return _json.decode(self.raw_body or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise BadRequest(400, "bad_body", "the graph reads the body, and it is not JSON") from None
+
+    @cached_property
+    def _passed_on(self) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in self.headers.items()
+            if name not in _NOT_PASSED_ON and not name.startswith(_NOT_FOR_MODELS)
+        }
+
+    def onward(self, own: bool, content_type: str | None) -> Mapping[str, str]:  # noqa: FBT001
+        """Return the headers for a sub-call: the client's, but for those that tell of a body that is not its ``own``."""
+        if own:
+            return self._passed_on
+        kept = {name: value for name, value in self._passed_on.items() if name not in _OF_A_BODY}
+        return kept | ({"content-type": content_type} if content_type else {})

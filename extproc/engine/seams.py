@@ -1,12 +1,17 @@
-"""What the engine needs from outside, as protocols: chance, and somebody who is told what was decided."""
+"""What the engine needs from outside: chance, a clock, a caller, and somebody who is told what was decided."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from extproc.engine.calling import Caller
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
+    from extproc.plan.sticky import Random
 
 
 class Recorder(Protocol):
@@ -17,3 +22,13 @@ class Recorder(Protocol):
 
     def expression_failed(self, plan: Plan, node: str, program: Program, error: EvaluationError) -> None:
         """An expression could not be evaluated and counted as false or as a missing key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """The world, as the engine knows it. ``now`` is the event loop's clock, in seconds."""
+
+    random: Random
+    recorder: Recorder
+    caller: Caller
+    now: Callable[[], float]

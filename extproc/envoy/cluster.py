@@ -23,6 +23,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HealthCheck,
     HealthCheckGrpcHealthCheck,
     HealthCheckHttpHealthCheck,
+    RoutingPriority,
     TransportSocket,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import (
@@ -61,6 +62,12 @@ if TYPE_CHECKING:
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 # A connection that is not there after a second counts as a connect failure; the attempt's own timeout may be shorter.
 CONNECT_TIMEOUT = timedelta(seconds=1)
+# When Envoy's threads hear of changed health. By default they may hear a second late: what is ready would fail, and what
+# has failed would be called.
+AT_ONCE = timedelta(0)
+# A call above the limit must fail at once. Envoy refuses it only when it is about to be sent: were connections bounded
+# too, it would wait for one instead. What is in flight or waiting for its connection bounds connections all the same.
+UNBOUNDED = 2**32 - 1
 # Debian, Red Hat and Alpine keep the system's certificates in the first two; the first that exists is taken.
 SYSTEM_CAS = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -87,22 +94,35 @@ def _model_cluster(model: ModelPlan) -> Cluster:
         type=ClusterDiscoveryType.STRICT_DNS if by_name else ClusterDiscoveryType.STATIC,
         dns_lookup_family=ClusterDnsLookupFamily.ALL if by_name else ClusterDnsLookupFamily.AUTO,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
+        common_lb_config=ClusterCommonLbConfig(update_merge_window=AT_ONCE),
         connect_timeout=CONNECT_TIMEOUT,
         load_assignment=_assignment(addresses),
         circuit_breakers=CircuitBreakers(
             thresholds=[
                 CircuitBreakersThresholds(
                     max_requests=concurrency,
-                    max_connections=concurrency,
+                    max_connections=UNBOUNDED,
                     max_pending_requests=concurrency,
                     max_retries=concurrency,
-                )
+                ),
+                _sub_calls(),
             ]
         ),
         outlier_detection=_passive_checks() if several_hosts(model) else None,
         health_checks=_active_checks(model),
         transport_socket=_tls(model) if model.secure else None,
         typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(_protocol(model))},
+    )
+
+
+def _sub_calls() -> CircuitBreakersThresholds:
+    """Sub-calls have a priority of their own and limits that are never met: each processor counts its own."""
+    return CircuitBreakersThresholds(
+        priority=RoutingPriority.HIGH,
+        max_requests=PROCESSOR_MAX_REQUESTS,
+        max_connections=UNBOUNDED,
+        max_pending_requests=PROCESSOR_MAX_REQUESTS,
+        max_retries=PROCESSOR_MAX_REQUESTS,
     )
 
 
@@ -198,7 +218,10 @@ def processor_cluster(processors: Iterable[Address]) -> Cluster:
         type=ClusterDiscoveryType.STATIC,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         connect_timeout=timedelta(milliseconds=250),
-        common_lb_config=ClusterCommonLbConfig(healthy_panic_threshold=Percent(value=0.0)),
+        common_lb_config=ClusterCommonLbConfig(
+            healthy_panic_threshold=Percent(value=0.0),
+            update_merge_window=AT_ONCE,
+        ),
         health_checks=[
             HealthCheck(
                 timeout=timedelta(seconds=1),

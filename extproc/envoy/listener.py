@@ -38,7 +38,6 @@ from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
-    HttpConnectionManagerInternalAddressConfig,
     HttpConnectionManagerPathWithEscapedSlashesAction,
     HttpConnectionManagerServerHeaderTransformation,
     HttpConnectionManagerUpgradeConfig,
@@ -71,6 +70,9 @@ HCM = "envoy.filters.network.http_connection_manager"
 # stands in the listener, and a listener change cuts streams: an edited deadline rarely crosses one.
 _PATIENCE = (60.0, 300.0, 1200.0, 3600.0, 14400.0, 86400.0)
 _HEADERS_TIMEOUT = timedelta(seconds=30)  # a client that drips its headers; bodies are bounded by the idle timeout
+# How long the egress keeps a connection it has given up, for an answer to be read that came before the request's end. By
+# default a second, and only then would a caller learn that a model broke off.
+_LINGER = timedelta(milliseconds=50)
 
 
 def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
@@ -104,7 +106,10 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
 
 
 def egress_listener(layout: Layout) -> Listener:
-    """Return the processor's listener: the same models, no graph filter, so nothing loops."""
+    """Return the processor's listener: the same models, no graph filter, so nothing loops.
+
+    A call speaks for a client: its x-forwarded-* headers and request id stay as the ingress made them.
+    """
     manager = HttpConnectionManager(
         stat_prefix=EGRESS,
         rds=_rds(EGRESS_ROUTES, EGRESS_ROUTES_FILE, layout),
@@ -113,13 +118,14 @@ def egress_listener(layout: Layout) -> Listener:
                 name="envoy.filters.http.cdn_loop",
                 typed_config=Any.pack(CdnLoopConfig(cdn_id="extproc", max_allowed_occurrences=1)),
             ),
-            _router(quiet=False),
+            _router(quiet=True),
         ],
         local_reply_config=egress_replies(),
-        use_remote_address=True,
-        internal_address_config=HttpConnectionManagerInternalAddressConfig(unix_sockets=True),
+        use_remote_address=False,
+        skip_xff_append=True,
         preserve_external_request_id=True,
         server_header_transformation=HttpConnectionManagerServerHeaderTransformation.PASS_THROUGH,
+        delayed_close_timeout=_LINGER,
         stream_idle_timeout=timedelta(seconds=IDLE_TIMEOUT),
     )
     return _listener(EGRESS, layout.egress, manager)
@@ -161,7 +167,7 @@ def _processor_filter(name: str, message_timeout: float) -> HttpFilter:
         message_timeout=timedelta(seconds=message_timeout),
         processing_mode=ProcessingMode(response_header_mode=ProcessingModeHeaderSendMode.SKIP),
         allow_mode_override=True,
-        mutation_rules=HeaderMutationRules(allow_envoy=True),
+        mutation_rules=HeaderMutationRules(allow_envoy=True, allow_all_routing=True),
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
     )
     return HttpFilter(name=name, typed_config=Any.pack(config), disabled=True)

@@ -52,9 +52,9 @@ def ingress_replies() -> LocalReplyConfig:
 
 
 def egress_replies() -> LocalReplyConfig:
-    """Return the mapper of the egress: a header says which flags made Envoy answer in a model's place."""
+    """Return the mapper of the egress: on all that Envoy answers in a model's place, a header says its flags, or ``-``."""
     failed: list[HeaderValueOption] = [overwrite(FAILED_HEADER, "%RESPONSE_FLAGS%")]
-    return LocalReplyConfig(mappers=[ResponseMapper(filter=_flags(()), headers_to_add=failed)])
+    return LocalReplyConfig(mappers=[ResponseMapper(filter=_cel("response.code >= 100"), headers_to_add=failed)])
 
 
 def _flags(flags: Sequence[str]) -> AccessLogFilter:

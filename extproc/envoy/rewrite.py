@@ -9,6 +9,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValue,
     HeaderValueOption,
     HeaderValueOptionHeaderAppendAction,
+    RoutingPriority,
 )
 from envoy_data_plane.envoy.config.route.v3 import (
     HeaderMatcher,
@@ -81,6 +82,17 @@ def forward(model: ModelPlan, cluster: str, timeout: float) -> RouteAction:
         host_rewrite_literal=model.authority or "",
         regex_rewrite=_whole_path(model.path) if model.path is not None else None,
     )
+
+
+def sub_forward(model: ModelPlan, cluster: str) -> RouteAction:
+    """Return the action for sub-calls: the caller bounds their time and carries out rules that list causes.
+
+    They are of high priority: their limits are the caller's, and the tail calls' limits do not count them.
+    """
+    action = forward(model, cluster, 0.0)
+    action.priority = RoutingPriority.HIGH
+    action.retry_policy = retry_policy(model, 0.0) if model.retries.on is None else None
+    return action
 
 
 def _whole_path(path: str) -> RegexMatchAndSubstitute:

@@ -32,9 +32,10 @@ from envoy_data_plane.xds.type.matcher.v3 import (
     MatcherOnMatch,
 )
 
+from extproc.calls.headers import EXPECTED_HEADER, LEFT_HEADER
 from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, ROUTE_STATE, ROUTES
 from extproc.headers import FAILED_HEADER, GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
-from extproc.envoy.rewrite import forward, headers_set, overwrite
+from extproc.envoy.rewrite import forward, headers_set, overwrite, sub_forward
 from extproc.plan.match import specific_first
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from extproc.plan.plan import Plan
 
 EGRESS_ROUTES = f"{ROUTES}-egress"
+# A body that nobody reads is streamed, and kept up to this size for another attempt: maxBody's own default.
+RETRY_BUFFER = 1024 * 1024
 _ROUTE_OF_REQUEST = f"%FILTER_STATE({ROUTE_STATE}:PLAIN)%"
 
 
@@ -67,21 +70,25 @@ def egress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteCo
     second = {
         model.key: _egress_model(plan, model, clusters[model.key]) for plan in plans for model in plan.models.values()
     }
-    return _table(EGRESS_ROUTES, second, [_direct("no_model", RouteMatch(prefix="/"), 404)])
+    table = _table(EGRESS_ROUTES, second, [])
+    for host in table.virtual_hosts:
+        host.include_attempt_count_in_response = True
+        host.request_headers_to_remove = [LEFT_HEADER]  # here, because a route removes before it reads
+    return table
 
 
 def _table(name: str, second: Mapping[str, Route], first: Sequence[Route]) -> RouteConfiguration:
     host = VirtualHost(
         name="all",
         domains=["*"],
-        matcher=_matcher(second, first),
+        matcher=_matcher(second, first) if second or first else None,
         include_request_attempt_count=False,
     )
     return RouteConfiguration(name=name, virtual_hosts=[host], ignore_port_in_host_matching=True)
 
 
 def _matcher(second: Mapping[str, Route], first: Sequence[Route]) -> Matcher:
-    otherwise = _action("first", Any.pack(RouteList(routes=list(first))))
+    otherwise = _action("first", Any.pack(RouteList(routes=list(first)))) if first else None
     if not second:
         return Matcher(on_no_match=otherwise)
     lookup = TypedExtensionConfig(
@@ -106,6 +113,9 @@ def _ingress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
 def _egress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
     route = _model_route(plan, model, cluster)
     route.response_headers_to_remove = [FAILED_HEADER]
+    # Only like this: Envoy takes the header itself away from what seems to come from outside (any x-forwarded-for).
+    route.request_headers_to_add = [overwrite(EXPECTED_HEADER, f"%REQ({LEFT_HEADER})%"), *route.request_headers_to_add]
+    route.route = sub_forward(model, cluster)
     return route
 
 
@@ -117,6 +127,7 @@ def _model_route(plan: Plan, model: ModelPlan, cluster: str) -> Route:
         metadata=_metadata(graph=plan.graph, model=model.name),
         request_headers_to_add=headers_set(model),
         request_headers_to_remove=[MODEL_HEADER, ROUTE_HEADER, *model.document.headers.remove],
+        request_body_buffer_limit=max(plan.max_body, RETRY_BUFFER),
         route=forward(model, cluster, plan.timeout),
     )
 
@@ -138,6 +149,7 @@ def _first_pass(plan: Plan, match: Match, clusters: Mapping[str, str]) -> list[R
         request_headers_to_add=headers_set(model),
         request_headers_to_remove=list(model.document.headers.remove),
         response_headers_to_remove=[FAILED_HEADER],
+        request_body_buffer_limit=RETRY_BUFFER,
         route=forward(model, clusters[model.key], plan.timeout),
     )
     return [_with_processor(open_route, plan)]
@@ -157,7 +169,7 @@ def _with_processor(route: Route, plan: Plan) -> Route:
 
 def filter_of(plan: Plan) -> str:
     """Return the filter a graph uses: the fast one where a late reply means a processor that hangs."""
-    return BODY_FILTER if plan.reads_body and plan.away is None else FAST_FILTER
+    return BODY_FILTER if plan.calls or (plan.reads_body and plan.away is None) else FAST_FILTER
 
 
 def _overrides(plan: Plan) -> ExtProcPerRoute:

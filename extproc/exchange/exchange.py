@@ -8,19 +8,18 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from extproc.engine.decide import Walk
-from extproc.engine.outcome import TailCall
+from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.request import Request
+from extproc.engine.run import Run
 from extproc.errors import ProtocolError
 from extproc.exchange import replies
 from extproc.exchange.messages import Said, headers_of, names, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from extproc.engine.seams import Recorder
+    from extproc.engine.seams import Seams
     from extproc.plan.plan import Plan
-    from extproc.plan.sticky import Random
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
 
 
@@ -34,6 +33,10 @@ class Plans(Protocol):
     def by_match(self, host: str, path: str, headers: Mapping[str, str]) -> Plan | None:
         """Return the plan of the most specific match, None where no graph matches."""
         ...
+
+
+GRPC = "application/grpc"
+_GRPC_UNREADABLE = "this graph would have to read the body, and does not read gRPC messages"
 
 
 class Phase(Enum):
@@ -55,15 +58,14 @@ class Needs(Enum):
 class Exchange:
     """The conversation about one request. ``graph`` is what Envoy's route named: ``graph@hash``, or nothing."""
 
-    __slots__ = ("_needs", "_plans", "_random", "_recorder", "_request", "phase", "plan")
+    __slots__ = ("_needs", "_plans", "_request", "_seams", "phase", "plan")
 
-    def __init__(self, plans: Plans, graph: str | None, random: Random, recorder: Recorder) -> None:
+    def __init__(self, plans: Plans, graph: str | None, seams: Seams) -> None:
         self.phase = Phase.HEADERS
         self.plan: Plan | None = None
         self._needs = Needs.NOTHING
         self._plans = plans
-        self._random = random
-        self._recorder = recorder
+        self._seams = seams
         self._request: Request | None = None
         if graph is not None:
             self._enter(plans.by_id(graph), graph)
@@ -77,8 +79,11 @@ class Exchange:
         """Whether Envoy has been told all there is to tell."""
         return self.phase is Phase.DONE
 
-    def feed(self, message: bytes) -> bytes:
-        """Take a message, return the reply. Raises ProtocolError for what does not belong here."""
+    def feed(self, message: bytes) -> bytes | Awaitable[bytes]:
+        """Take a message, return the reply, or, where sub-calls are needed, what it can be awaited from.
+
+        Raises ProtocolError for what does not belong here.
+        """
         said, parsed = read(message)
         if self._request is None and said in _HEADERS:
             self._read_headers(parsed)
@@ -106,12 +111,16 @@ class Exchange:
         return replies.UNTOUCHED
 
     def _await_body(self, _message: ProcessingRequest) -> bytes:
+        request = self._known_request
+        if self.plan is not None and request.headers.get("content-type", "").startswith(GRPC):
+            self.phase = Phase.DONE
+            return replies.immediate_grpc(_GRPC_UNREADABLE, self.plan.id)
         return replies.CONTINUE_HEADERS
 
-    def _decide_by_headers(self, _message: ProcessingRequest) -> bytes:
+    def _decide_by_headers(self, _message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         return self._decide("request_headers")
 
-    def _decide_by_body(self, message: ProcessingRequest) -> bytes:
+    def _decide_by_body(self, message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         self._known_request.raw_body = message.request_body.body
         return self._decide("request_body")
 
@@ -121,19 +130,31 @@ class Exchange:
             raise ProtocolError("a body came before its headers")
         return self._request
 
-    def _decide(self, phase: str) -> bytes:
+    def _decide(self, phase: replies.Answered) -> bytes | Awaitable[bytes]:
         plan = self.plan
         if plan is None:
             return replies.UNTOUCHED
-        outcome = Walk(plan, self._known_request, self._random, self._recorder).decide()
-        if isinstance(outcome, TailCall):
-            return replies.tail(phase, outcome.model.key, outcome.route)
-        return replies.immediate(outcome, plan.id)
+        seams = self._seams
+        outcome = Run(plan, self._known_request, seams, seams.now() + plan.timeout).start()
+        if isinstance(outcome, TailCall | Answer):
+            return _reply(outcome, phase, plan.id)
+        return self._later(outcome, phase, plan.id)
+
+    async def _later(self, outcome: Awaitable[Outcome], phase: replies.Answered, graph: str) -> bytes:
+        return _reply(await outcome, phase, graph)
+
+
+def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:
+    if isinstance(outcome, Answer):
+        return replies.immediate(outcome, graph)
+    if outcome.payload is None and outcome.timeout is None:
+        return replies.tail(phase, outcome.model.key, outcome.route)
+    return replies.rewritten_tail(phase, outcome)
 
 
 _HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
 
-_TABLE: dict[tuple[Phase, Needs, Said], tuple[Callable[[Exchange, ProcessingRequest], bytes], Phase]] = {
+_TABLE: dict[tuple[Phase, Needs, Said], tuple[Callable[[Exchange, ProcessingRequest], bytes | Awaitable[bytes]], Phase]] = {
     # the phase, what the plan needs, what Envoy said: what is done, the next phase
     (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS): (Exchange._pass, Phase.DONE),
     (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS_ONLY): (Exchange._pass, Phase.DONE),

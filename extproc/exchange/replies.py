@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from extproc.headers import GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
+from extproc.headers import (
+    EXPECTED_TIMEOUT_HEADER,
+    GRAPH_HEADER,
+    MODEL_HEADER,
+    PER_TRY_TIMEOUT_HEADER,
+    ROUTE_HEADER,
+)
 from extproc.wire.ext_proc_pb2 import (
     CommonResponse,
     HeaderMutation,
@@ -18,8 +24,11 @@ from extproc.wire.ext_proc_pb2 import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from extproc.engine.outcome import Answer
+    from extproc.engine.outcome import Answer, TailCall
+    from extproc.engine.payload import Payload
 
+Answered: TypeAlias = Literal["request_headers", "request_body"]
+GRPC_UNIMPLEMENTED = 12
 # Distinct (model, route) pairs kept as bytes: routes are made of names in graphs, but nested splits multiply.
 KEPT_REPLIES = 4096
 
@@ -38,7 +47,7 @@ CONTINUE_HEADERS = _continue().SerializeToString()
 
 
 @lru_cache(KEPT_REPLIES)
-def tail(phase: str, model: str, route: str) -> bytes:
+def tail(phase: Answered, model: str, route: str) -> bytes:
     """Send the request on to a model; ``phase`` is ``request_headers`` or ``request_body``, whichever is answered.
 
     The route cache is cleared in the same reply: without that Envoy keeps the first-pass route.
@@ -48,6 +57,37 @@ def tail(phase: str, model: str, route: str) -> bytes:
     reply = ProcessingResponse()
     getattr(reply, phase).response.CopyFrom(common)
     return reply.SerializeToString()
+
+
+def rewritten_tail(phase: Answered, call: TailCall) -> bytes:
+    """Send the request on to a model with another body, with what is left of the deadline, or both.
+
+    A body in the answer to headers replaces what there is not; Envoy then sends it in chunks, without a length.
+    """
+    headers = [(MODEL_HEADER, call.model.key), (ROUTE_HEADER, call.route)]
+    if call.timeout is not None:
+        milliseconds = str(max(1, int(call.timeout * 1000)))
+        headers += [(PER_TRY_TIMEOUT_HEADER, milliseconds), (EXPECTED_TIMEOUT_HEADER, milliseconds)]
+    common = CommonResponse(clear_route_cache=True)
+    if call.payload is not None:
+        body = call.payload.body or b""
+        common.body_mutation.body = body
+        headers += _of_body(call.payload)
+        common.header_mutation.remove_headers.append("content-encoding")
+        if phase == "request_headers":
+            common.status = CommonResponse.CONTINUE_AND_REPLACE
+            common.header_mutation.remove_headers.append("content-length")
+        else:
+            headers.append(("content-length", str(len(body))))
+    common.header_mutation.set_headers.extend(_options(headers))
+    reply = ProcessingResponse()
+    getattr(reply, phase).response.CopyFrom(common)
+    return reply.SerializeToString()
+
+
+def _of_body(payload: Payload) -> list[tuple[str, str]]:
+    content_type = [("content-type", payload.content_type)] if payload.content_type else []
+    return [*content_type, (":method", "POST")] if payload.made else content_type
 
 
 def _untouched() -> ProcessingResponse:
@@ -67,8 +107,35 @@ def immediate(answer: Answer, graph: str) -> bytes:
         headers.append((ROUTE_HEADER, answer.route))
     reply = ProcessingResponse(
         immediate_response=ImmediateResponse(
-            headers=HeaderMutation(set_headers=_options(headers)), body=answer.body, details=answer.details
+            headers=HeaderMutation(set_headers=_appended(headers)), body=answer.body, details=answer.details
         )
     )
     reply.immediate_response.status.code = answer.status
+    return reply.SerializeToString()
+
+
+def _appended(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
+    """Return headers of which a repeated one is added to the first: set-cookie may not be joined."""
+    seen: set[str] = set()
+    options = []
+    for name, value in headers:
+        option = HeaderValueOption(header=HeaderValue(key=name, raw_value=value.encode()))
+        if name in seen:
+            option.append.value = True
+        seen.add(name)
+        options.append(option)
+    return options
+
+
+def immediate_grpc(message: str, graph: str) -> bytes:
+    """Answer a gRPC client with a status of its own protocol: UNIMPLEMENTED, what the graph cannot do."""
+    reply = ProcessingResponse(
+        immediate_response=ImmediateResponse(
+            headers=HeaderMutation(set_headers=_options([(GRAPH_HEADER, graph)])),
+            body=message.encode(),
+            details="extproc.grpc",
+        )
+    )
+    reply.immediate_response.status.code = 415
+    reply.immediate_response.grpc_status.status = GRPC_UNIMPLEMENTED
     return reply.SerializeToString()

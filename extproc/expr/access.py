@@ -35,6 +35,13 @@ class Record(ABC):
     def has(self, name: str) -> bool:
         """Whether the field is there; should not make its value."""
 
+    def move(self, _keys: tuple[str, ...]) -> object:
+        """What stands under ``keys``, for a template that only moves it: something a JSON encoder writes as it was.
+
+        NotImplemented where the record cannot, or nothing stands there: then the value is made as ever.
+        """
+        return NotImplemented
+
 
 def select(operand: Any, field: str) -> object:
     """``operand.field``, and ``operand[field]`` of a string.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from extproc.expr.check import Path, check
+from extproc.expr.check import Path, check, static_path
 from extproc.expr.compile import Builder
 from extproc.expr.frame import UNMETERED, Evaluate, Frame
 from extproc.expr.parse import parse
@@ -25,10 +25,12 @@ class Program:
         text: the expression as it was written.
         reads: the variable paths it mentions, as far as their keys are constants: ``request.headers["x"][i]`` is
             ``("request", "headers", "x")``. Variables of macros are not among them.
+        path: where the whole expression is such a path, that one.
     """
 
     text: str
     reads: frozenset[Path]
+    path: Path | None
     _evaluate: Evaluate = field(compare=False)
     _loops: int = field(compare=False)
     _metered: bool = field(compare=False)
@@ -78,10 +80,15 @@ def compile_tokens(text: str, tokens: Iterable[Token], variables: Collection[str
     reads = check(tree, variables)
     builder = Builder(tree)
     closure = builder.build(tree)
-    return Program(text, reads, closure, builder.loops, builder.metered, _is_path(tree))
+    return Program(text, reads, _path(tree), closure, builder.loops, builder.metered, _is_path(tree))
 
 
 def _is_path(node: Node) -> bool:
     while isinstance(node, Select | Index):
         node = node.operand
     return isinstance(node, Name)
+
+
+def _path(tree: Node) -> Path | None:
+    found = static_path(tree)
+    return None if found is None else (found[0].name, *found[1])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from extproc.expr.access import Record
 from extproc.expr.errors import CompileError, EvaluationError
 from extproc.expr.frame import Frame
 from extproc.expr.holes import split
@@ -121,7 +122,25 @@ class _Builder:
 
 def _typed(program: Program) -> Fill:
     finish = plain_part if program.borrowed else plain
-    return lambda activation, frame: finish(program.within(activation, frame))
+    path = program.path
+
+    def fill(activation: Mapping[str, object], frame: Frame) -> object:
+        moved = NotImplemented if path is None else _moved(activation, path)
+        return finish(program.within(activation, frame)) if moved is NotImplemented else moved
+
+    return fill
+
+
+def _moved(activation: Mapping[str, object], path: Path) -> object:
+    """What a record on the way hands on as it was; NotImplemented where none does."""
+    value: object = activation
+    for index, key in enumerate(path):
+        if isinstance(value, Record):
+            return value.move(path[index:])
+        if not isinstance(value, Mapping) or key not in value:
+            return NotImplemented
+        value = value[key]
+    return NotImplemented
 
 
 def _interpolated(parts: list[str | Program]) -> Fill:

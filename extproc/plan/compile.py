@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from extproc.errors import GraphError
-from extproc.expr import compile_expression, compile_template
+from extproc.expr import Program, Template, compile_expression, compile_template
 from extproc.graph.away import away_model
-from extproc.graph.document import Node, Respond, Split, Switch
-from extproc.graph.walk import Branch as GraphBranch
+from extproc.graph.document import (
+    Cascade,
+    Chain,
+    Challenge,
+    Ensemble,
+    Fallback,
+    Node,
+    Respond,
+    Split,
+    Switch,
+)
 from extproc.graph.walk import children, flatten
+from extproc.plan.chain import waits
 from extproc.plan.model import ModelPlan, plan_model
-from extproc.plan.plan import Branch, Call, Plan, PlanNode, RespondPlan, SplitPlan, SwitchPlan
-from extproc.plan.reads import reads_body
+from extproc.plan.plan import (
+    Branch,
+    Call,
+    CascadePlan,
+    ChainPlan,
+    EnsemblePlan,
+    FallbackPlan,
+    Input,
+    MemberPlan,
+    Plan,
+    PlanNode,
+    RespondPlan,
+    SplitPlan,
+    StepPlan,
+    SwitchPlan,
+)
+from extproc.plan.reads import makes_calls, reads_body
 from extproc.plan.sticky import Lots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from extproc.graph import Graph
+    from extproc.graph.walk import Branch as GraphBranch
 
 REQUEST = frozenset({"request"})
+IN_CHAIN = frozenset({"request", "steps"})
+IN_ENSEMBLE = frozenset({"request", "members"})
+IN_CASCADE = frozenset({"request", "response"})
 
 
 def compile_graph(graph: Graph) -> Plan:
@@ -30,7 +59,8 @@ def compile_graph(graph: Graph) -> Plan:
     spec = graph.document.spec
     models = {name: plan_model(graph.name, name, model) for name, model in spec.models.items()}
     building = _Building(graph, models, flatten(spec))
-    root = building.target("root")
+    root = building.target("root", tail=True)
+    away = away_model(spec)
     return Plan(
         graph=graph.name,
         id=graph.id,
@@ -40,71 +70,119 @@ def compile_graph(graph: Graph) -> Plan:
         root=root,
         models=models,
         reads_body=reads_body(root),
-        away=None if (away := away_model(spec)) is None else models[away],
+        calls=makes_calls(root),
+        away=None if away is None else models[away],
         nodes=building.done,
     )
 
 
 class _Building:
-    """The nodes compiled so far; a node that several branches lead to is compiled once."""
+    """The nodes compiled so far: a node that several branches lead to is compiled once for tail position, once not."""
 
     def __init__(self, graph: Graph, models: Mapping[str, ModelPlan], nodes: Mapping[str, Node]) -> None:
         self._graph = graph
         self._models = models
         self._nodes = nodes
-        self.done: dict[str, PlanNode] = {}
+        self.done: dict[tuple[str, bool], PlanNode] = {}
 
-    def place(self, path: str) -> str:
-        return f"{self._graph.source}: {path}"
-
-    def target(self, name: str) -> PlanNode:
-        """Compile what a name leads to: a node, or a model in tail position."""
+    def target(self, name: str, *, tail: bool) -> PlanNode:
+        """Compile what a name leads to: a model, or a node."""
         if name in self._models and name not in self._nodes:
-            return Call(self._models[name], tail=True)
-        if name not in self.done:
-            self.done[name] = self._node(name, self._nodes[name])
-        return self.done[name]
+            return Call(self._models[name], tail)
+        if (name, tail) not in self.done:
+            self.done[name, tail] = self._node(name, self._nodes[name], tail=tail)
+        return self.done[name, tail]
 
-    def _node(self, name: str, node: Node) -> PlanNode:
+    def _node(self, name: str, node: Node, *, tail: bool) -> PlanNode:
+        branches = children(name, node)
         match node.body:
             case Split() as split:
-                return self._split(name, node, split)
+                return self._split(name, split, self._branches(name, branches, tail=tail))
             case Switch() as switch:
-                return self._switch(name, node, switch)
+                return _switch(name, switch, self._branches(name, branches, tail=tail))
             case Respond() as respond:
                 return _respond(name, respond)
-            case other:
-                kind = type(other).__name__.lower()
+            case Chain() as chain:
+                return self._chain(name, chain, branches, tail=tail)
+            case Ensemble() as ensemble:
+                return self._ensemble(name, ensemble, branches)
+            case Fallback() as fallback:
+                targets = self._routes(branches, tail=tail)
+                timeouts = [route.timeout for route in fallback.routes]
+                return FallbackPlan(name, tuple(zip(targets, timeouts, strict=True)), frozenset(fallback.on))
+            case Cascade() as cascade:
+                targets = self._routes(branches, tail=tail)
+                accepts = [_expression(route.accept, IN_CASCADE) for route in cascade.routes]
+                return CascadePlan(name, tuple(zip(targets, accepts, strict=True)))
+            case Challenge():
                 raise GraphError(
-                    f"{self.place(f'spec.nodes.{name}')}: a {kind} is part of the language, but this version does not "
-                    f"run it yet; it runs split, switch and respond"
+                    f"{self._graph.source}: spec.nodes.{name}: a challenge is part of the language, but this version "
+                    "does not run it yet"
                 )
 
-    def _branches(self, name: str, node: Node) -> list[tuple[GraphBranch, Branch]]:
+    def _branches(self, name: str, branches: Sequence[GraphBranch], *, tail: bool) -> list[Branch]:
         return [
-            (branch, Branch(branch.name, f"{name}={branch.name}", self.target(branch.target)))
-            for branch in children(name, node)
+            Branch(branch.name, f"{name}={branch.name}", self.target(branch.target, tail=tail)) for branch in branches
         ]
 
-    def _split(self, name: str, node: Node, split: Split) -> SplitPlan:
-        branches = tuple(branch for _, branch in self._branches(name, node))
-        weights = [route.weight for route in split.routes]
-        seed = f"{self._graph.name}/{name}" if split.seed is None else split.seed
-        lots = Lots.of(seed, [(branch.name, weight) for branch, weight in zip(branches, weights, strict=True)])
-        by = None if split.by is None else compile_expression(split.by, REQUEST)
-        return SplitPlan(name, by, lots, branches)
+    def _routes(self, branches: Sequence[GraphBranch], *, tail: bool) -> list[PlanNode]:
+        """Compile routes that are tried in turn: only the last one's response is the answer whatever it is."""
+        last = len(branches) - 1
+        return [self.target(branch.target, tail=tail and index == last) for index, branch in enumerate(branches)]
 
-    def _switch(self, name: str, node: Node, switch: Switch) -> SwitchPlan:
-        found = self._branches(name, node)
-        cases = tuple(
-            (compile_expression(case.when, REQUEST), branch)
-            for case, (_, branch) in zip(switch.cases, found, strict=False)
+    def _split(self, name: str, split: Split, branches: list[Branch]) -> SplitPlan:
+        seed = f"{self._graph.name}/{name}" if split.seed is None else split.seed
+        weighted = [(branch.name, route.weight) for branch, route in zip(branches, split.routes, strict=True)]
+        return SplitPlan(name, _expression(split.by, REQUEST), Lots.of(seed, weighted), tuple(branches))
+
+    def _chain(self, name: str, chain: Chain, branches: Sequence[GraphBranch], *, tail: bool) -> ChainPlan:
+        targets = {(branch.role, branch.index): branch.target for branch in branches}
+        last = len(chain.steps) - 1
+        steps: list[StepPlan] = []
+        for index, step in enumerate(chain.steps):
+            ends = tail and index == last and chain.output is msgspec.UNSET and step.on_error == "fail"
+            when = _expression(step.when, IN_CHAIN)
+            source = _input(step.input)
+            other = targets.get(("onError", index))
+            on_error = step.on_error if isinstance(step.on_error, str) else self.target(other or "", tail=False)
+            target = self.target(targets["step", index], tail=ends)
+            names = [one.name for one in chain.steps[:index]]
+            steps.append(StepPlan(step.name, target, source, when, on_error, waits(names, source, when)))
+        in_line = all(index == 0 or index - 1 in step.waits for index, step in enumerate(steps))
+        return ChainPlan(name, tuple(steps), _template(chain.output, IN_CHAIN), in_line)
+
+    def _ensemble(self, name: str, ensemble: Ensemble, branches: Sequence[GraphBranch]) -> EnsemblePlan:
+        members = tuple(
+            MemberPlan(
+                member.name, self.target(branch.target, tail=False), member.weight, _template(member.input, REQUEST)
+            )
+            for member, branch in zip(ensemble.members, branches, strict=True)
         )
-        default = next((branch for origin, branch in found if origin.role == "default"), None)
-        return SwitchPlan(name, cases, default)
+        require = len(members) if ensemble.require is None else ensemble.require
+        output = _template(ensemble.output, IN_ENSEMBLE)
+        return EnsemblePlan(name, members, require, ensemble.wait, ensemble.combine or "collect", output)
+
+
+def _switch(name: str, switch: Switch, branches: list[Branch]) -> SwitchPlan:
+    conditions = [compile_expression(case.when, REQUEST) for case in switch.cases]
+    default = branches[-1] if switch.default is not None else None
+    return SwitchPlan(name, tuple(zip(conditions, branches[: len(conditions)], strict=True)), default)
 
 
 def _respond(name: str, respond: Respond) -> RespondPlan:
-    body = None if respond.body is msgspec.UNSET else compile_template(respond.body, REQUEST)
     headers = tuple((key.lower(), value) for key, value in respond.headers.items())
-    return RespondPlan(name, respond.status, headers, body)
+    return RespondPlan(name, respond.status, headers, _template(respond.body, REQUEST))
+
+
+def _input(written: Any) -> Input:
+    if written is msgspec.UNSET:
+        return "previous"
+    return "auto" if written == "auto" else compile_template(written, IN_CHAIN)
+
+
+def _expression(text: str | None, variables: frozenset[str]) -> Program | None:
+    return None if text is None else compile_expression(text, variables)
+
+
+def _template(written: Any, variables: frozenset[str]) -> Template | None:
+    return None if written is msgspec.UNSET else compile_template(written, variables)

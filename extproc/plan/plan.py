@@ -1,22 +1,25 @@
-"""A plan: a graph compiled, ready to be run for each request."""
+"""A plan: a graph compiled, ready to be run for each request. One class for each kind of node."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extproc.expr import Program, Template
-    from extproc.graph.document import Match
+    from extproc.graph.document import Cause, Match
     from extproc.plan.model import ModelPlan
     from extproc.plan.sticky import Lots
+
+# What a step's input is made of: the step before, byte for byte; that, translated by the protocols; or a template.
+Input: TypeAlias = "Literal['previous', 'auto'] | Template"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a model; in tail position Envoy makes it itself."""
+    """A call of a model: in tail position Envoy makes it itself, elsewhere it is a sub-call."""
 
     model: ModelPlan
     tail: bool
@@ -60,12 +63,79 @@ class RespondPlan:
     body: Template | None
 
 
-PlanNode: TypeAlias = Call | SplitPlan | SwitchPlan | RespondPlan
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """A step of a chain; ``waits`` are the indexes of the steps it has to wait for."""
+
+    name: str
+    target: PlanNode
+    input: Input
+    when: Program | None
+    on_error: PlanNode | Literal["fail", "skip"]
+    waits: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """A chain; ``in_line`` when every step waits for the one before, so that nothing runs side by side."""
+
+    name: str
+    steps: tuple[StepPlan, ...]
+    output: Template | None
+    in_line: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """A member of an ensemble."""
+
+    name: str
+    target: PlanNode
+    weight: float
+    input: Template | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnsemblePlan:
+    """An ensemble; ``output`` stands in place of ``combine``."""
+
+    name: str
+    members: tuple[MemberPlan, ...]
+    require: int
+    wait: Literal["all", "quorum"]
+    combine: Literal["collect", "mean", "vote", "first"]
+    output: Template | None
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackPlan:
+    """A fallback: routes with their own timeouts, and what sends a request on to the next."""
+
+    name: str
+    routes: tuple[tuple[PlanNode, float | None], ...]
+    on: frozenset[Cause]
+
+
+@dataclass(frozen=True, slots=True)
+class CascadePlan:
+    """A cascade: routes with the condition under which their response is the answer; the last one's always is."""
+
+    name: str
+    routes: tuple[tuple[PlanNode, Program | None], ...]
+
+
+PlanNode: TypeAlias = (
+    Call | SplitPlan | SwitchPlan | RespondPlan | ChainPlan | EnsemblePlan | FallbackPlan | CascadePlan
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A graph compiled. ``reads_body``: no decision is possible without the request's body."""
+    """A graph compiled.
+
+    ``reads_body``: no decision or sub-call is possible without the request's body. ``calls``: the processor makes
+    sub-calls, so that a reply may take as long as the deadline.
+    """
 
     graph: str
     id: str
@@ -75,8 +145,9 @@ class Plan:
     root: PlanNode
     models: Mapping[str, ModelPlan]
     reads_body: bool
+    calls: bool
     away: ModelPlan | None
-    nodes: Mapping[str, PlanNode] = field(repr=False)
+    nodes: Mapping[tuple[str, bool], PlanNode] = field(repr=False)
 
     def __repr__(self) -> str:
         """Say id, what is read, and where requests go without a processor."""

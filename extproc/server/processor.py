@@ -10,9 +10,8 @@ from extproc.headers import GRAPH_HEADER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extproc.engine.seams import Recorder
+    from extproc.engine.seams import Seams
     from extproc.exchange.exchange import Plans
-    from extproc.plan.sticky import Random
     from extproc.server.conversation import Conversation
 
 PROCESS = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
@@ -24,10 +23,9 @@ SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 class Processor:
     """Opens a conversation for each stream: an exchange, or a health check."""
 
-    def __init__(self, plans: Plans, random: Random, recorder: Recorder) -> None:
+    def __init__(self, plans: Plans, seams: Seams) -> None:
         self._plans = plans
-        self._random = random
-        self._recorder = recorder
+        self._seams = seams
         self.serving = True
 
     def __repr__(self) -> str:
@@ -37,7 +35,7 @@ class Processor:
     def open(self, path: str, metadata: Mapping[str, str]) -> Conversation | None:
         """Return the conversation for a method, None for one that is not served. Raises ProtocolError."""
         if path == PROCESS:
-            return Exchange(self._plans, metadata.get(GRAPH_HEADER), self._random, self._recorder)
+            return Exchange(self._plans, metadata.get(GRAPH_HEADER), self._seams)
         if path == CHECK:
             return HealthCheck(serving=self.serving)
         return None

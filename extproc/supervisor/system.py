@@ -49,11 +49,12 @@ class System:
         self.plans = plans
         self.ingress = Address(settings.host, settings.port or _free_port(settings.host))
         run = _run_folder(settings.folder)
-        self.workers = Workers(run, settings.workers, [graph.raw for graph in graphs])
+        egress = Address(path=str(run / "egress.sock"))
+        self.workers = Workers(run, settings.workers, str(egress), [graph.raw for graph in graphs])
         self.layout = Layout(
             ingress=self.ingress,
             admin=Address(path=str(run / "envoy.sock")),
-            egress=Address(path=str(run / "egress.sock")),
+            egress=egress,
             processors=tuple(Address(path=str(worker.socket)) for worker in self.workers.all),
             folder=run / "envoy",
         )
@@ -108,8 +109,16 @@ async def _while_alive(waiting, tasks: Sequence[asyncio.Task[None]]) -> None:  #
         task.cancel()
     for running in tasks:
         if running.done():
-            running.result()
+            _raise_one(running)
     await task
+
+
+def _raise_one(ended: asyncio.Task[None]) -> None:
+    """Raise what ended a task; of several at once the first."""
+    try:
+        ended.result()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
 
 
 def _run_folder(folder: Path) -> Path:
@@ -121,15 +130,19 @@ def _run_folder(folder: Path) -> Path:
 
 
 def _free_port(host: str) -> int:
-    with socket.create_server((host, 0), family=_family(host)) as listening:
-        port: int = listening.getsockname()[1]
+    with _listening(Address(host, 0)) as free:
+        port: int = free.getsockname()[1]
         return port
 
 
 def _check_free(address: Address) -> None:
     """Say at once what Envoy would only say in its log."""
+    _listening(address).close()
+
+
+def _listening(address: Address) -> socket.socket:
     try:
-        socket.create_server((address.host, address.port), family=_family(address.host)).close()
+        return socket.create_server((address.host, address.port), family=_family(address.host))
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror}; choose another with --host, --port") from None
 

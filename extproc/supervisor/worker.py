@@ -1,6 +1,6 @@
 """A worker process: one event loop, one processor, told what to do over its standard input.
 
-Lines of JSON. The supervisor says ``{"listen": [...], "graphs": [...]}`` once, the worker says ``{"ready": true}`` when
+Lines of JSON. The supervisor says ``{"listen": [...], "egress": ..., "graphs": [...]}`` once, the worker says ``{"ready": true}`` when
 it listens, and from then on ``{"counts": [[[name, label, ...], n], ...]}`` with all that changed, once a second at most.
 The end of standard input is the end of the supervisor, and so of the worker.
 """
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import uvloop
 
+from extproc.calls import EnvoyCaller
+from extproc.engine.seams import Seams
 from extproc.graph import load_raw
 from extproc.plan.compile import compile_graph
 from extproc.server.generations import Generations
@@ -37,18 +39,24 @@ class Orders(msgspec.Struct, frozen=True):
     """What a worker is told at its start; ``graphs`` are as ``Graph.raw``."""
 
     listen: tuple[str, ...]
+    egress: str
     graphs: tuple[dict[str, Any], ...]
 
 
 class Worker:
     """A processor that listens, with its counters."""
 
-    def __init__(self, plans: Sequence[Plan], listen: Sequence[str], transport: TransportName = "native") -> None:
+    def __init__(
+        self, plans: Sequence[Plan], listen: Sequence[str], egress: str, transport: TransportName = "native"
+    ) -> None:
         self.counters = Counters()
         self.generations = Generations()
         self.generations.load(plans)
-        self.server = Server(Processor(self.generations, random.Random(), self.counters), listen, transport)
-        self.listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.caller = EnvoyCaller(egress, random.Random())
+        seams = Seams(random.Random(), self.counters, self.caller, loop.time)
+        self.server = Server(Processor(self.generations, seams), listen, transport)
+        self.listening: asyncio.Future[None] = loop.create_future()
         self.ended = asyncio.Event()
         self._reported: dict[Key, int] = {}
 
@@ -62,6 +70,7 @@ class Worker:
         await self.ended.wait()
         self.server.drain()
         await self.server.stop(GRACE)
+        await self.caller.close()
 
     def changed(self) -> list[tuple[Key, int]]:
         """Return the counts that changed since this was last asked."""
@@ -74,7 +83,7 @@ async def _supervised() -> None:
     orders_from = await _standard_input()
     orders = msgspec.json.decode(await orders_from.readline(), type=Orders)
     plans = [compile_graph(load_raw(raw)) for raw in orders.graphs]
-    worker = Worker(plans, orders.listen)
+    worker = Worker(plans, orders.listen, orders.egress)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(worker.run())
         listening = group.create_task(_until_the_end(orders_from, worker))

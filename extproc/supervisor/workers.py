@@ -37,12 +37,13 @@ class Said(msgspec.Struct):
 class WorkerProcess:
     """One worker under watch; its counts stay when it is replaced."""
 
-    def __init__(self, number: int, socket: Path, graphs: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, number: int, socket: Path, egress: str, graphs: Sequence[dict[str, Any]]) -> None:
         self.number = number
         self.socket = socket
         self.ready = asyncio.Event()
         self.starts = 0
-        self._graphs = graphs
+        self._listened = False
+        self._orders = {"listen": [f"unix:{socket}"], "egress": egress, "graphs": graphs}
         self._process: Process | None = None
         self._ended: Counter[Key] = Counter()  # what replaced processes had counted
         self._current: dict[Key, int] = {}
@@ -62,11 +63,13 @@ class WorkerProcess:
         return self._ended + Counter(self._current)
 
     async def run(self) -> None:
-        """Keep a process running until cancelled."""
+        """Keep a process running until cancelled. Raises StartError when the very first one never listens."""
         backoff = Backoff()
         while True:
             backoff.started()
             await self._one_life()
+            if not self._listened:
+                raise StartError("a worker could not start; see its errors above")
             pause = backoff.pause()
             log.warning("worker %d ended; the next one starts in %.1f s", self.number, pause)
             await asyncio.sleep(pause)
@@ -91,20 +94,20 @@ class WorkerProcess:
     async def _talk(self, process: Process) -> None:
         if process.stdin is None or process.stdout is None:
             raise StartError("a worker without pipes")
-        orders = {"listen": [f"unix:{self.socket}"], "graphs": self._graphs}
-        process.stdin.write(msgspec.json.encode(orders) + b"\n")
+        process.stdin.write(msgspec.json.encode(self._orders) + b"\n")
         while line := await process.stdout.readline():
             said = msgspec.json.decode(line, type=Said)
             self._current.update(said.counts)
             if said.ready:
+                self._listened = True
                 self.ready.set()
 
 
 class Workers:
     """All workers of this supervisor."""
 
-    def __init__(self, folder: Path, count: int, graphs: Sequence[dict[str, Any]]) -> None:
-        self.all = tuple(WorkerProcess(n, folder / f"worker-{n}.sock", graphs) for n in range(count))
+    def __init__(self, folder: Path, count: int, egress: str, graphs: Sequence[dict[str, Any]]) -> None:
+        self.all = tuple(WorkerProcess(n, folder / f"worker-{n}.sock", egress, graphs) for n in range(count))
 
     def __repr__(self) -> str:
         """Say how many are ready."""

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from extproc.engine.seams import Seams
 from extproc.exchange.exchange import Exchange
 from extproc.graph import load
 from extproc.headers import CONTROL_PREFIX, GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
@@ -21,6 +22,7 @@ from extproc.wire.ext_proc_pb2 import (
     ProcessingRequest,
     ProcessingResponse,
 )
+from tests.engine.deciding import Uncalled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +57,7 @@ class Outcome:
     @property
     def answered(self) -> bool:
         """Whether the processor answered in the model's place."""
-        return self.reply.WhichOneof("response") == "immediate_response"
+        return bool(self.reply.WhichOneof("response") == "immediate_response")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -83,18 +85,28 @@ def converse(plans: Generations, asked: Asked, *, told: bool, seed: int = 0) -> 
     """Ask the core; ``told``: Envoy's route names the graph, else the processor matches by itself."""
     graph = None
     if told:
-        matching = Exchange(plans, None, random.Random(seed), Counters())
+        matching = _exchange(plans, None, seed)
         matching.feed(_headers(asked).SerializeToString())
         graph = matching.plan.id if matching.plan else None
-    exchange = Exchange(plans, graph, random.Random(seed), Counters())
-    reply = ProcessingResponse.FromString(exchange.feed(_headers(asked).SerializeToString()))
+    exchange = _exchange(plans, graph, seed)
+    reply = _reply(exchange, _headers(asked))
     asked_for_body = not exchange.done
     if asked_for_body:
         assert not reply.request_headers.response.header_mutation.set_headers
-        message = ProcessingRequest(request_body=HttpBody(body=asked.body, end_of_stream=True))
-        reply = ProcessingResponse.FromString(exchange.feed(message.SerializeToString()))
+        reply = _reply(exchange, ProcessingRequest(request_body=HttpBody(body=asked.body, end_of_stream=True)))
     assert exchange.done
     return Outcome(exchange.plan.id if exchange.plan else None, asked_for_body, reply)
+
+
+def _exchange(plans: Generations, graph: str | None, seed: int) -> Exchange:
+    return Exchange(plans, graph, Seams(random.Random(seed), Counters(), Uncalled(), lambda: 0.0))
+
+
+def _reply(exchange: Exchange, message: ProcessingRequest) -> ProcessingResponse:
+    """Feed a message; the graphs of the cases make no sub-calls, so that nothing is awaited."""
+    reply = exchange.feed(message.SerializeToString())
+    assert isinstance(reply, bytes)
+    return ProcessingResponse.FromString(reply)
 
 
 def _headers(asked: Asked) -> ProcessingRequest:

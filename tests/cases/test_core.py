@@ -9,6 +9,7 @@ import pytest
 from tests.cases.cases import CASES, GRAPHS, Case, Expected
 from tests.cases.core import Outcome, converse, generations
 
+CORE = {name: case for name, case in CASES.items() if not case.envoy}
 ADDRESS = re.compile(r"<[a-z0-9:-]+>")
 
 
@@ -21,7 +22,7 @@ def plans(tmp_path_factory):
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["graph told", "graph matched"])
-@pytest.mark.parametrize("case", [case for case in CASES.values() if not case.envoy], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CORE.values(), ids=CORE.keys())
 def test_case(plans, case: Case, told):
     """The core decides as the case says, whether Envoy's route names the graph or not."""
     outcome = converse(plans, case.ask, told=told)

@@ -1,19 +1,34 @@
-"""A decision in one call, with scripted chance and a recorder that remembers."""
+"""One request through the public seam: bytes into an exchange, and what the reply says as a value."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from extproc.engine.decide import Walk
-from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.request import Request
+from extproc.engine.seams import Seams
+from extproc.exchange.exchange import Exchange
+from extproc.headers import GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
+from extproc.server.generations import Generations
+from extproc.wire.ext_proc_pb2 import (
+    HeaderMap,
+    HeaderValue,
+    HttpBody,
+    HttpHeaders,
+    ProcessingRequest,
+    ProcessingResponse,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from extproc.engine.calling import Failed, Reply, SubCall
+    from extproc.exchange.exchange import Plans
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
+
+REQUEST = {":method": "POST", ":path": "/fraud", ":authority": "example.com", ":scheme": "http", "x-request-id": "id-1"}
 
 
 class Scripted:
@@ -42,43 +57,132 @@ class Recording:
         self.told.append(("failed", plan.graph, node, program.text))
 
 
-def request(headers: dict[str, str] | None = None, body: bytes | None = None) -> Request:
+@dataclass(frozen=True)
+class Called:
+    """Envoy was told to make the call: the model's key, and the route that the client is shown."""
+
+    model: str
+    route: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Envoy was given an answer; ``headers`` without the project's own."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    route: str
+    details: str
+
+
+class Uncalled:
+    """A Caller for graphs that need no sub-call."""
+
+    async def call(self, call: SubCall) -> Reply | Failed:
+        """Fail the test."""
+        raise AssertionError(f"nobody expected a call of {call.model}")
+
+
+def seams(random: Any, recorder: Any) -> Seams:
+    """The world of these tests: scripted chance, and a clock that stands still."""
+    return Seams(random, recorder, Uncalled(), lambda: 1000.0)
+
+
+def open_exchange(plans: Plans, graph: str | None, random: Any, recorder: Any) -> Exchange:
+    """The one place where these tests make an exchange."""
+    return Exchange(plans, graph, seams(random, recorder))
+
+
+def fed(exchange: Exchange, message: bytes) -> bytes:
+    """The reply to a message, which needs no await where no sub-call is made."""
+    reply = exchange.feed(message)
+    assert isinstance(reply, bytes), "a decision without a sub-call must not need an await"
+    return reply
+
+
+def generations(plans: Iterable[Plan]) -> Generations:
+    """One generation of plans."""
+    known = Generations()
+    known.load(list(plans))
+    return known
+
+
+def header_map(headers: Iterable[tuple[str, str | bytes]]) -> HeaderMap:
+    """Headers as Envoy sends them: values as raw bytes."""
+    values = ((name, value.encode() if isinstance(value, str) else value) for name, value in headers)
+    return HeaderMap(headers=[HeaderValue(key=name, raw_value=value) for name, value in values])
+
+
+def headers(more: Mapping[str, str | bytes | list[Any]] | None = None, *, end: bool = False) -> bytes:
+    """A request_headers message; a list is a repeated header."""
+    pairs = [
+        (name, one)
+        for name, value in {**REQUEST, **(more or {})}.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    message = HttpHeaders(headers=header_map(pairs), end_of_stream=end)
+    return ProcessingRequest(request_headers=message).SerializeToString()
+
+
+def body(data: bytes, *, end: bool = True) -> bytes:
+    """A request_body message."""
+    return ProcessingRequest(request_body=HttpBody(body=data, end_of_stream=end)).SerializeToString()
+
+
+def request(more: dict[str, str] | None = None, data: bytes | None = None) -> Request:
     """A POST to /fraud with an id, unless the headers say otherwise."""
-    given = {":method": "POST", ":path": "/fraud", ":authority": "example.com", "x-request-id": "id-1"}
-    return Request({**given, **(headers or {})}, body)
+    return Request({**REQUEST, **(more or {})}, data)
 
 
 def decide(
     plan: Plan,
-    headers: dict[str, str] | None = None,
-    body: bytes | None = None,
+    more: Mapping[str, str] | None = None,
+    data: bytes | None = None,
     chance: Iterable[float] = (),
-    recorder: Recording | None = None,
-) -> Outcome:
-    """The outcome of one request; every scripted number must have been asked for."""
+    recorder: Any = None,
+) -> Called | Answered:
+    """What becomes of one request; every scripted number must have been asked for."""
     random = Scripted(chance)
-    outcome = Walk(plan, request(headers, body), random, recorder or Recording()).decide()
+    exchange = open_exchange(generations([plan]), plan.id, random, Recording() if recorder is None else recorder)
+    reply = fed(exchange, headers(more, end=data is None))
+    if data is not None and not exchange.done:
+        reply = fed(exchange, body(data))
+    assert exchange.done
     assert not random.numbers, "fewer random numbers were drawn than expected"
-    return outcome
+    return outcome(ProcessingResponse.FromString(reply))
 
 
-def called(outcome: Outcome) -> tuple[str, str]:
+def outcome(reply: ProcessingResponse) -> Called | Answered:
+    """What a last reply says."""
+    kind = reply.WhichOneof("response")
+    if kind == "immediate_response":
+        answer = reply.immediate_response
+        shown = [(one.header.key, one.header.raw_value.decode()) for one in answer.headers.set_headers]
+        own = tuple((name, value) for name, value in shown if name not in {GRAPH_HEADER, ROUTE_HEADER})
+        return Answered(answer.status.code, own, answer.body, dict(shown).get(ROUTE_HEADER, ""), answer.details)
+    common = (reply.request_body if kind == "request_body" else reply.request_headers).response
+    shown = [(one.header.key, one.header.raw_value.decode()) for one in common.header_mutation.set_headers]
+    return Called(dict(shown)[MODEL_HEADER], dict(shown)[ROUTE_HEADER])
+
+
+def called(found: Called | Answered) -> tuple[str, str]:
     """The model's key and the route of a tail call."""
-    assert isinstance(outcome, TailCall), outcome
-    return outcome.model.key, outcome.route
+    assert isinstance(found, Called), found
+    return found.model, found.route
 
 
-def answered(outcome: Outcome) -> Answer:
+def answered(found: Called | Answered) -> Answered:
     """The outcome as the answer it must be."""
-    assert isinstance(outcome, Answer), outcome
-    return outcome
+    assert isinstance(found, Answered), found
+    return found
 
 
-def error(outcome: Outcome) -> tuple[int, dict[str, Any]]:
+def error(found: Called | Answered) -> tuple[int, dict[str, Any]]:
     """Status and error object of an answer that is an error: JSON with nothing beside ``error``."""
-    answer = answered(outcome)
+    answer = answered(found)
     assert dict(answer.headers)["content-type"] == "application/json"
     document = json.loads(answer.body)
     assert list(document) == ["error"]
-    assert answer.details == f"extproc.{document['error']['code']}"
+    assert answer.details.startswith("extproc.")
     return answer.status, document["error"]

@@ -58,14 +58,14 @@ def test_missing_pseudo_headers_are_empty():
     assert (bare.get("query"), bare.get("headers")) == ({}, {})
 
 
-@pytest.mark.parametrize("name", ["nothing", "raw_body", "all_headers", "get", "has", "__class__", "Body", ""])
+@pytest.mark.parametrize("name", ["nothing", "raw_body", "get", "has", "__class__", "target", "scheme", "Body", ""])
 def test_nothing_else_is_a_field(name):
     """What is no field of the contract is absent, Python's own attributes above all."""
     with pytest.raises(KeyError):
-        request(body=b"{}").get(name)
+        request(data=b"{}").get(name)
     with pytest.raises(EvaluationError):
         value(f'request["{name}"]', body=b"{}")
-    assert not request(body=b"{}").has(name)
+    assert not request(data=b"{}").has(name)
 
 
 BODIES = [
@@ -100,7 +100,7 @@ def test_huge_integers_compare_exactly():
 
 def test_the_body_is_parsed_once():
     """Reading the body twice gives the same object."""
-    one = request(body=b'{"a": {}}')
+    one = request(data=b'{"a": {}}')
     assert one.get("body") is one.get("body")
 
 
@@ -116,7 +116,12 @@ def test_no_encoding(encoding):
 )
 def test_an_unreadable_body(headers, body, status, code):
     """Reading it raises BadRequest, which no operator of an expression absorbs."""
-    for text in ("request.body", "true || request.body", "request.body == 1 || true", "[1].exists(x, request.body == x)"):
+    for text in (
+        "request.body",
+        "true || request.body",
+        "request.body == 1 || true",
+        "[1].exists(x, request.body == x)",
+    ):
         if text == "true || request.body":
             assert value(text, headers, body) is True
             continue

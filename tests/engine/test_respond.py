@@ -42,7 +42,8 @@ def test_body(written, expected):
     """A text is text/plain, anything else JSON; templates are filled with their types."""
     answer = responding(f"{{status: 200, body: {written}}}")
     assert (dict(answer.headers)["content-type"], answer.body) == expected
-    assert (answer.status, answer.route, answer.details) == (200, "", "extproc.respond")
+    assert (answer.status, answer.route) == (200, "")
+    assert answer.details.startswith("extproc.")
 
 
 def test_no_body():
@@ -85,11 +86,20 @@ def test_the_way_there_is_shown():
 
 @pytest.mark.parametrize(
     "template",
-    ["${request.headers.missing}", "x ${request.body.x}", "${1 / 0}", "${request}", "${0.0 / 0.0}", "${request.nothing}"],
+    [
+        "${request.headers.missing}",
+        "x ${request.body.x}",
+        "${1 / 0}",
+        "${request}",
+        "${0.0 / 0.0}",
+        "${request.nothing}",
+    ],
 )
 def test_a_body_that_cannot_be_computed(template):
     """An error in the template is 422 bad_expression, naming the node, with the route so far."""
-    plan = rooted(f"{{switch: {{cases: [{{name: x, when: 'true', to: {{respond: {{status: 200, body: '{template}'}}}}}}]}}}}")
+    plan = rooted(
+        f"{{switch: {{cases: [{{name: x, when: 'true', to: {{respond: {{status: 200, body: '{template}'}}}}}}]}}}}"
+    )
     outcome = decide(plan)
     status, found = error(outcome)
     assert status == 422

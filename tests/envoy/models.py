@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # <fraud-v1> is the address of an HTTP/1.1 stub of that name, <KIND:NAME> that of another kind of stub. <down> and
 # <down:NAME> are addresses where nobody listens, <port:NAME> is a stub's port alone, <file:NAME> a file of Certificates.
 PLACEHOLDER = re.compile(r"<(?:([a-z0-9]+):)?([a-z][-a-z0-9]*)>")
-KINDS = {
+KINDS: dict[str | None, type[ModelStub | H2Stub]] = {
     None: ModelStub,
     "port": ModelStub,
     "h2": H2Stub,
@@ -25,7 +25,7 @@ KINDS = {
     "named": NamedTlsStub,
     "mutual": MutualTlsStub,
 }
-HOSTS = {"v6": "[::1]"}
+HOSTS: dict[str | None, str] = {"v6": "[::1]"}
 
 
 class Models:
@@ -62,7 +62,7 @@ class Models:
         stub = self._stub(name, KINDS[kind])
         return str(stub.port) if kind == "port" else f"{HOSTS.get(kind, '127.0.0.1')}:{stub.port}"
 
-    def _stub(self, name: str, kind: type[StubServer]) -> StubServer:
+    def _stub(self, name: str, kind: type[ModelStub | H2Stub]) -> StubServer:
         if name not in self._stubs:
             self._stubs[name] = kind(name).start()
         return self._stubs[name]

@@ -75,6 +75,13 @@ class Running:
         """The counters of what must not happen, where they are not zero."""
         return {name: count for name, count in self.stats(FAULTS).items() if count}
 
+    def processors(self) -> int:
+        """How many processors Envoy sees well; 0 while it cannot be asked."""
+        try:
+            return self.stats(r"^cluster\.extproc\.membership_healthy$").get("cluster.extproc.membership_healthy", 0)
+        except (OSError, http.client.HTTPException):
+            return 0
+
     def admin(self, path: str) -> tuple[int, str, str]:
         """A page of the admin address: status, content type, text."""
         where = urllib.parse.urlsplit(self.admin_url)
@@ -129,7 +136,9 @@ def command_of(pid: int) -> str:
         return ""
 
 
-def launch(arguments: Sequence[str], said: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def launch(
+    arguments: Sequence[str], said: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start the command line tool; it ends with this process."""
     with said.open("wb") as errors:
         return subprocess.Popen(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.kit.stub import H2Stub, ModelStub
+from tests.kit.stub_server import StubServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,9 @@ class Certificates:
         self.ca = self._path("ca.crt")
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         self._key = key
-        _openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=tests", "-out", self.ca, "-keyout", self._path("ca.key"))
+        _openssl(
+            "req", "-x509", *key, "-days", "2", "-subj", "/CN=tests", "-out", self.ca, "-keyout", self._path("ca.key")
+        )
         self.server = self._signed("server", EVERY_NAME)
         self.named = self._signed("named", f"DNS:{NAME}")
         self.client = self._signed("client", "DNS:client.test")
@@ -45,7 +48,17 @@ class Certificates:
         extension = self._path(f"{name}.ext")
         Path(extension).write_text(f"subjectAltName={names}\n")
         _openssl("req", *self._key, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        signing = ["-CA", self.ca, "-CAkey", self._path("ca.key"), "-CAcreateserial", "-days", "2", "-extfile", extension]
+        signing = [
+            "-CA",
+            self.ca,
+            "-CAkey",
+            self._path("ca.key"),
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            extension,
+        ]
         _openssl("x509", "-req", "-in", request, *signing, "-out", certificate)
         return certificate
 
@@ -67,42 +80,42 @@ def certificates() -> Certificates:
     return Certificates()
 
 
-class _Tls:
-    """Puts a stub behind TLS; ``names`` are the server names that clients sent."""
+class Tls(StubServer):
+    """A stub behind TLS; ``names`` are the server names that clients sent."""
 
     certificate: ClassVar[str] = "server"
-    protocols: ClassVar[tuple[str, ...]] = ()
+    alpn: ClassVar[tuple[str, ...]] = ()
     mutual: ClassVar[bool] = False
 
-    def __init__(self, *arguments: Any, **behaviour: Any) -> None:
-        super().__init__(*arguments, **behaviour)
+    def __init__(self, name: str = "stub", **behaviour: Any) -> None:
+        super().__init__(name, **behaviour)
         self.names: list[str | None] = []
 
-    async def _start(self: Any, port: int) -> None:
+    async def _start(self, port: int) -> None:
         own = certificates()
-        context = own.context(getattr(own, self.certificate), protocols=self.protocols, mutual=self.mutual)
+        context = own.context(getattr(own, self.certificate), protocols=self.alpn, mutual=self.mutual)
         context.sni_callback = lambda _socket, name, _context: self.names.append(name)
         self._server = await asyncio.get_running_loop().create_server(self.protocol, "127.0.0.1", port, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
 
 
-class TlsStub(_Tls, ModelStub):
+class TlsStub(Tls, ModelStub):
     """HTTP/1.1 over TLS, with a certificate for all its names."""
 
 
-class TlsH2Stub(_Tls, H2Stub):
+class TlsH2Stub(Tls, H2Stub):
     """HTTP/2 over TLS, offered by ALPN and nothing else."""
 
-    protocols = ("h2",)
+    alpn = ("h2",)
 
 
-class NamedTlsStub(_Tls, ModelStub):
+class NamedTlsStub(Tls, ModelStub):
     """HTTP/1.1 over TLS, with a certificate for ``model.test`` alone."""
 
     certificate = "named"
 
 
-class MutualTlsStub(_Tls, ModelStub):
+class MutualTlsStub(Tls, ModelStub):
     """HTTP/1.1 over TLS, for clients with a certificate of the authority."""
 
     mutual = True

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,9 +24,7 @@ GRAPH_ID = re.compile(r"([a-z][-a-z0-9]*)@[0-9a-f]{8}")
 async def test_case(system: Running, models: Models, case: Case):
     """The request ends as the case says, at the model that the case says, which sees what the case says."""
     ask, expected = case.ask, case.expect
-    answer = await client.request(
-        system.ingress_port, ask.method, ask.path, ask.all_headers, ask.body, host=ask.host
-    )
+    answer = await client.request(system.ingress_port, ask.method, ask.path, ask.all_headers, ask.body, host=ask.host)
     assert answer.complete
     assert answer.status == expected.status, answer.body
     _check_names(answer, ask, expected)
@@ -62,7 +61,7 @@ def _check_error(answer: Response, expected: Expected) -> None:
     assert expected.at in {None, error.get("node"), error.get("model")}
 
 
-def _check_seen(seen: dict, ask: Asked, expected: Expected, models: Models) -> None:
+def _check_seen(seen: dict[str, Any], ask: Asked, expected: Expected, models: Models) -> None:
     """The model saw the body byte for byte, and no header that is the project's own or Envoy's."""
     assert seen["model"] in expected.models
     assert seen["method"] == ask.method

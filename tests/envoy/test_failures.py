@@ -128,7 +128,7 @@ async def test_the_deadline_is_until_the_headers(system: Running):
     assert (answer.status, answer.complete, len(answer.body)) == (200, True, 1000)
 
 
-async def test_the_deadline_does_not_count_the_upload(system: Running, models: Models):
+async def test_the_deadline_does_not_count_the_upload(system: Running):
     """A client that is slow to send its body to a graph that reads it has the whole deadline after its last byte."""
     body = b'{"to": "weak"}'
     async with await client.RawConnection.open(system.ingress_port) as connection:

@@ -140,9 +140,7 @@ async def test_a_client_that_leaves_in_its_body(system: Running, models: Models)
 
 async def test_expect_100_continue(system: Running):
     """A client that waits for leave to send its body gets it."""
-    answer = await client.request(
-        system.ingress_port, "POST", "/bounded", [("expect", "100-continue")], document(100)
-    )
+    answer = await client.request(system.ingress_port, "POST", "/bounded", [("expect", "100-continue")], document(100))
     assert (answer.status, answer.interim) == (200, [100])
 
 

@@ -32,7 +32,9 @@ HANG = [("x-stub", '{"stop": "hang"}'), ("x-request-id", "the-id")]
 async def test_above_it_a_call_fails_at_once(system: Running, models: Models):
     """With as many calls in flight as allowed, the next is 429 overloaded; other models serve; then it serves again."""
     stub = models["narrow"]
-    hanging = [asyncio.create_task(client.request(system.ingress_port, target="/narrow", headers=HANG)) for _ in range(3)]
+    hanging = [
+        asyncio.create_task(client.request(system.ingress_port, target="/narrow", headers=HANG)) for _ in range(3)
+    ]
     await stub.wait_for_requests(3)
     refused = await client.request(system.ingress_port, target="/narrow", headers=HANG)
     other = await client.request(system.ingress_port, target="/narrow/wide")
@@ -54,7 +56,9 @@ async def test_a_client_that_leaves_gives_its_place_back(system: Running, models
     for _ in range(2):
         ended = len(stub.requests)
         slow = [("x-stub", '{"delay": 30}')]
-        leaving = [asyncio.create_task(client.request(system.ingress_port, target="/narrow", headers=slow)) for _ in range(3)]
+        leaving = [
+            asyncio.create_task(client.request(system.ingress_port, target="/narrow", headers=slow)) for _ in range(3)
+        ]
         await stub.wait_for_requests(ended + 3)
         for task in leaving:
             task.cancel()

@@ -78,7 +78,9 @@ async def test_no_path_gets_past_the_graph(system: Running, models: Models, targ
         assert answer.header("x-extproc-route") == "root=open,open"
 
 
-@pytest.mark.parametrize("target", ["/tricks/open/../shut", "//tricks//shut", "/tricks/./shut", "/tricks/open/%2e%2e/shut"])
+@pytest.mark.parametrize(
+    "target", ["/tricks/open/../shut", "//tricks//shut", "/tricks/./shut", "/tricks/open/%2e%2e/shut"]
+)
 async def test_expressions_see_the_path_that_was_matched(system: Running, target):
     """A path is normalised before it is matched, so that the guarded graph's own rule answers."""
     answer = await client.request(system.ingress_port, target=target)

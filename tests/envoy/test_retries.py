@@ -38,6 +38,15 @@ spec:
           - {when: 'request.path == "/again/timeout"', to: timeout}
           - {when: 'request.path == "/again/connect"', to: connect}
         default: plain
+---
+apiVersion: extproc.dev/v1
+kind: InferenceGraph
+metadata: {name: againbody}
+spec:
+  match: [{path: /againbody}]
+  maxBody: 16MiB
+  models: {errors: {url: "http://<again-body>", retries: {attempts: 2, on: [5xx], backoff: 5ms}}}
+  nodes: {root: {split: {by: request.body.k, routes: [{to: errors, weight: 1}]}}}
 """
 STOP = {"stop": "reset"}
 FAILING = {"status": 503, "json": "busy"}
@@ -71,7 +80,7 @@ SLOW = {"delay": 5}
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_attempts(system: Running, models: Models, method, name, script, status, attempts):
+async def test_attempts(system: Running, models: Models, *, method, name, script, status, attempts):
     """A request is tried again for the causes listed and for no other, and its last answer is the client's."""
     stub = models[f"again-{name}"]
     stub.forget()
@@ -100,3 +109,26 @@ async def test_a_kept_connection_that_was_closed_is_tried_again(system: Running,
         stub.script({"headers": {"connection": "close"}})
         answers = [await client.request(system.ingress_port, "POST", "/again/plain", body=b"x") for _ in range(2)]
         assert [answer.status for answer in answers] == [200, 200]
+
+
+@pytest.mark.parametrize("size", [100, 200_000, 5_000_000])
+async def test_a_body_is_sent_again(system: Running, models: Models, size):
+    """The next attempt carries the same body, as large as maxBody allows."""
+    stub = models["again-body"]
+    stub.forget()
+    stub.script(FAILING)
+    body = b'{"k": 1, "pad": "' + b"x" * size + b'"}'
+    answer = await client.request(system.ingress_port, "POST", "/againbody", body=body)
+    assert (answer.status, len(stub.requests)) == (200, 2)
+    assert {seen.body for seen in stub.requests} == {body}
+    stub.forget()
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+async def test_a_body_that_nobody_reads_is_sent_again(system: Running, models: Models, size):
+    """A body that is streamed is kept for the next attempt, up to the default maxBody."""
+    stub = models["again-errors"]
+    stub.forget()
+    stub.script(FAILING)
+    answer = await client.request(system.ingress_port, "POST", "/again/errors", body=b"x" * size)
+    assert (answer.status, len(stub.requests)) == (200, 2)

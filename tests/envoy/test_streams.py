@@ -67,7 +67,9 @@ async def test_a_large_response(system: Running):
     assert answer.body[:256] == bytes(range(256))
 
 
-@pytest.mark.parametrize("status", [200, 201, 204, 301, 304, 400, 401, 404, 409, 418, 422, 429, 500, 501, 502, 503, 504])
+@pytest.mark.parametrize(
+    "status", [200, 201, 204, 301, 304, 400, 401, 404, 409, 418, 422, 429, 500, 501, 502, 503, 504]
+)
 async def test_a_models_own_status_passes(system: Running, status):
     """What a model answers itself is passed on as it is, errors too: status, headers and body."""
     own = asked(status=status, json={"mine": status}, headers={"x-own": "yes", "server": "model/1", "retry-after": "7"})

@@ -1,13 +1,15 @@
 """Models behind TLS: own authority, server names, client certificates, and no trust where none is due."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tests.envoy.models import Models
 from tests.envoy.running import Running
-from tests.envoy.stubs import NamedTlsStub, TlsStub
 from tests.kit import client
+
+if TYPE_CHECKING:
+    from tests.envoy.stubs import Tls
 
 pytestmark = pytest.mark.envoy
 
@@ -84,7 +86,7 @@ async def test_the_name_that_is_asked_for(system: Running, models: Models):
     """``sni`` is the name asked for; without it the url's host, when that is a name."""
     await client.request(system.ingress_port, target="/secure?to=sni")
     await client.request(system.ingress_port, target="/secure?to=local")
-    named, local = cast("NamedTlsStub", models["tls-named"]), cast("TlsStub", models["tls-ca"])
+    named, local = cast("Tls", models["tls-named"]), cast("Tls", models["tls-ca"])
     assert "model.test" in named.names
     assert "localhost" in local.names
     assert not any((name or "").startswith("127.") for name in [*named.names, *local.names])

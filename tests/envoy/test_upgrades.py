@@ -40,7 +40,9 @@ spec:
 UPGRADE = [("x-stub", '{"upgrade": true}')]
 
 
-@pytest.mark.parametrize(("path", "model", "at"), [("/sockets", "sock-b", "/ws"), ("/bodysockets", "sock-c", "/bodysockets")])
+@pytest.mark.parametrize(
+    ("path", "model", "at"), [("/sockets", "sock-b", "/ws"), ("/bodysockets", "sock-c", "/bodysockets")]
+)
 async def test_data_flows_both_ways(system: Running, models: Models, path, model, at):
     """A WebSocket is opened to the away-model at once, and bytes flow both ways."""
     models[model].forget()
@@ -58,7 +60,9 @@ async def test_data_flows_both_ways(system: Running, models: Models, path, model
 
 async def test_a_model_that_does_not_upgrade(system: Running):
     """A model that answers an upgrade with a plain response has that passed on."""
-    answer, connection = await client.upgrade(system.ingress_port, "/sockets", [("x-stub", '{"status": 403, "json": "no"}')])
+    answer, connection = await client.upgrade(
+        system.ingress_port, "/sockets", [("x-stub", '{"status": 403, "json": "no"}')]
+    )
     await connection.close()
     assert (answer.status, answer.body) == (403, b'"no"')
 

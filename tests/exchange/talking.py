@@ -11,41 +11,14 @@ import yaml
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from extproc.exchange.exchange import Exchange
-from extproc.server.generations import Generations
-from extproc.wire.ext_proc_pb2 import HeaderMap, HeaderValue, HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest
-from extproc.wire.ext_proc_pb2 import ProcessingResponse
-from tests.engine.deciding import Recording, Scripted
+from extproc.wire.ext_proc_pb2 import HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest, ProcessingResponse
+from tests.engine.deciding import Recording, Scripted, body, generations, header_map, headers, open_exchange
 from tests.plan.building import plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from extproc.plan.plan import Plan
-
-REQUEST = {":method": "POST", ":path": "/fraud", ":authority": "example.com", ":scheme": "http", "x-request-id": "id-1"}
-
-
-def header_map(headers: Iterable[tuple[str, str | bytes]]) -> HeaderMap:
-    """Headers as Envoy sends them: values as raw bytes."""
-    values = ((name, value.encode() if isinstance(value, str) else value) for name, value in headers)
-    return HeaderMap(headers=[HeaderValue(key=name, raw_value=value) for name, value in values])
-
-
-def headers(more: Mapping[str, str | bytes | list[Any]] | None = None, *, end: bool = False) -> bytes:
-    """A request_headers message; a list is a repeated header."""
-    pairs = [
-        (name, one)
-        for name, value in {**REQUEST, **(more or {})}.items()
-        for one in (value if isinstance(value, list) else [value])
-    ]
-    message = HttpHeaders(headers=header_map(pairs), end_of_stream=end)
-    return ProcessingRequest(request_headers=message).SerializeToString()
-
-
-def body(data: bytes, *, end: bool = True) -> bytes:
-    """A request_body message."""
-    return ProcessingRequest(request_body=HttpBody(body=data, end_of_stream=end)).SerializeToString()
+    from extproc.exchange.exchange import Exchange
 
 
 def message(said: Mapping[str, Any]) -> bytes:
@@ -84,8 +57,9 @@ OTHERS = _others()
 def readable(reply: bytes) -> dict[str, Any]:
     """A reply as data: everything that is in it, header options as ``name: value`` where only raw_value is set."""
     parsed = ProcessingResponse.FromString(reply)
-    assert not len(UnknownFieldSet(parsed)), "a reply holds fields that Envoy does not know"  # type: ignore[no-untyped-call]
-    return _readable(MessageToDict(parsed, preserving_proto_field_name=True))
+    assert not len(UnknownFieldSet(parsed)), "a reply holds fields that Envoy does not know"
+    found: dict[str, Any] = _readable(MessageToDict(parsed, preserving_proto_field_name=True))
+    return found
 
 
 def _readable(value: Any) -> Any:
@@ -97,6 +71,8 @@ def _readable(value: Any) -> Any:
         header = value["header"]
         return f"{header['key']}: {base64.b64decode(header.get('raw_value', '')).decode()}"
     found = {name: _readable(item) for name, item in value.items()}
+    if str(found.get("details", "")).startswith("extproc."):
+        del found["details"]  # what follows is for the access log, and ours to name
     if isinstance(found.get("body"), str):
         found["body"] = _content(base64.b64decode(found["body"]))
     return found
@@ -111,15 +87,10 @@ def _content(data: bytes) -> Any:
 
 def difference(expected: Sequence[Any], found: Sequence[Any]) -> str:
     """Two transcripts compared line by line; empty where they are the same."""
-    texts = [yaml.safe_dump(list(one), sort_keys=False, allow_unicode=True).splitlines() for one in (expected, found)]
-    return "\n".join(difflib.unified_diff(*texts, "expected", "found", lineterm="", n=50))
-
-
-def generations(plans: Iterable[Plan]) -> Generations:
-    """One generation of plans."""
-    known = Generations()
-    known.load(list(plans))
-    return known
+    one, two = (
+        yaml.safe_dump(list(each), sort_keys=False, allow_unicode=True).splitlines() for each in (expected, found)
+    )
+    return "\n".join(difflib.unified_diff(one, two, "expected", "found", lineterm="", n=50))
 
 
 PLANS = {
@@ -168,4 +139,4 @@ KNOWN = generations(PLANS.values())
 def exchange(graph: str | None, chance: Iterable[float] = (), recorder: Recording | None = None) -> Exchange:
     """An exchange about one of PLANS, by name; None where the processor is attached to somebody else's routes."""
     named = None if graph is None else PLANS[graph].id if graph in PLANS else graph
-    return Exchange(KNOWN, named, Scripted(chance), recorder or Recording())
+    return open_exchange(KNOWN, named, Scripted(chance), recorder or Recording())

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from extproc.errors import ProtocolError
+from tests.engine.deciding import fed
 from tests.exchange.talking import PLANS, difference, exchange, message, readable
 
 TRANSCRIPTS = yaml.safe_load(Path(__file__).with_name("transcripts.yaml").read_text(encoding="utf-8"))
@@ -27,7 +28,7 @@ def replied(talk, said, expected):
     """A reply as data; a refusal as the part of its reason that was expected, if it holds that part."""
     before = repr(talk), talk.done
     try:
-        return readable(talk.feed(message(said)))
+        return readable(fed(talk, message(said)))
     except ProtocolError as error:
         assert (repr(talk), talk.done) == before, "a refused message changed the exchange"
         wanted = expected.get("refused")

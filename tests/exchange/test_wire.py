@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
@@ -49,7 +50,9 @@ OURS = dict(wire.DESCRIPTOR.message_types_by_name)
 VALUES = {
     "google.protobuf.BoolValue": (st.booleans(), lambda message: message.value),
     "google.protobuf.Duration": (
-        st.integers(0, 10**12).map(lambda micros: timedelta(microseconds=micros)),  # betterproto2 miswrites negative ones
+        st.integers(0, 10**12).map(
+            lambda micros: timedelta(microseconds=micros)
+        ),  # betterproto2 miswrites negative ones
         lambda message: message.ToTimedelta(),
     ),
 }
@@ -73,11 +76,16 @@ SCALARS = {
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(-1e9, 1e9) | SCALARS[FieldDescriptor.TYPE_STRING],
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(SCALARS[FieldDescriptor.TYPE_STRING], inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(SCALARS[FieldDescriptor.TYPE_STRING], inner, max_size=2)
+    ),
     max_leaves=4,
 )
 BOUNDED = settings(
-    derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    derandomize=True,
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 
@@ -112,7 +120,9 @@ def fill(draw, message, field):
     elif field.message_type is None:
         setattr(message, field.name, draw(scalar(field)))
     elif field.message_type.full_name == "google.protobuf.Struct":
-        getattr(message, field.name).update(draw(st.dictionaries(SCALARS[FieldDescriptor.TYPE_STRING], JSON, max_size=2)))
+        getattr(message, field.name).update(
+            draw(st.dictionaries(SCALARS[FieldDescriptor.TYPE_STRING], JSON, max_size=2))
+        )
     elif field.message_type.full_name == "google.protobuf.BoolValue":
         getattr(message, field.name).value = draw(st.booleans())
     elif field.message_type.full_name == "google.protobuf.Duration":
@@ -163,7 +173,7 @@ def same_value(field, mine, other):
 def translated(ours):
     """Theirs, built field by field from ours with their own constructors."""
     theirs = THEIRS[ours.DESCRIPTOR.name]
-    values = {}
+    values: dict[str, Any] = {}
     for field in ours.DESCRIPTOR.fields:
         mine = getattr(ours, field.name)
         if is_map(field):
@@ -180,8 +190,8 @@ def translated(ours):
 def translated_value(field, mine):
     """One value of theirs."""
     if field.message_type is not None:
-        known = VALUES.get(field.message_type.full_name)
-        return known[1](mine) if known else translated(mine)
+        plain = VALUES.get(field.message_type.full_name)
+        return plain[1](mine) if plain else translated(mine)
     known = ENUMS.get((field.containing_type.name, field.name))
     if known is not None:
         return known[0](mine)

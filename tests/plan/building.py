@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from extproc.graph import Graph, load_raw
 from extproc.plan.compile import compile_graph
 
+if TYPE_CHECKING:
+    from extproc.plan.plan import Plan
 
 
 class Loader(yaml.SafeLoader):
@@ -43,11 +45,11 @@ def graph(spec: str, name: str = "fraud", match: list[dict[str, Any]] | None = N
     return load_raw(raw, f"{name}.yaml")
 
 
-def plan(spec: str, name: str = "fraud", match: list[dict[str, Any]] | None = None):
+def plan(spec: str, name: str = "fraud", match: list[dict[str, Any]] | None = None) -> Plan:
     """A plan of a spec in YAML."""
     return compile_graph(graph(spec, name, match))
 
 
-def rooted(root: str, name: str = "fraud", more: str = ""):
+def rooted(root: str, name: str = "fraud", more: str = "") -> Any:
     """A plan of a root node in YAML flow style over the models ``a`` and ``b``; ``more`` are further nodes."""
     return plan(f"{TWO_MODELS}\nnodes:\n  root: {root}\n{more}", name)

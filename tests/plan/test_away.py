@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 import pytest
 
-from extproc.errors import GraphError
-from tests.plan.building import TWO_MODELS, plan
+from extproc.graph import load
+from extproc.graph.away import away_model
+from tests.plan.building import TWO_MODELS, graph, plan
 
 RESPOND = "{respond: {status: 403}}"
 CASES = {
@@ -51,6 +54,30 @@ def test_by_default(case):
     assert away(root, more) == expected
 
 
+OTHERS = {
+    "a fallback goes to its first route": ("{fallback: {routes: [{to: b}, {to: a}]}}", "b"),
+    "a challenge goes to its champion": ("{challenge: {champion: b, challengers: [{name: x, to: a}]}}", "b"),
+    "a chain closes": ("{chain: {steps: [{name: x, to: a}]}}", None),
+    "an ensemble closes": ("{ensemble: {members: [{name: x, to: a}]}}", None),
+    "a cascade closes": ("{cascade: {routes: [{to: a}]}}", None),
+    "a fallback behind the heaviest route is followed": (
+        "{split: {routes: [{to: a, weight: 1}, {name: x, weight: 2, to: {fallback: {routes: [{to: b}, {to: a}]}}}]}}",
+        "b",
+    ),
+    "a chain behind the heaviest route closes": (
+        "{split: {routes: [{to: a, weight: 1}, {name: x, weight: 2, to: {chain: {steps: [{name: y, to: b}]}}}]}}",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_every_kind(case):
+    """Kinds that only hand a request on are followed, those that compute with answers close the graph."""
+    root, expected = OTHERS[case]
+    assert away_model(graph(f"{TWO_MODELS}\nnodes: {{root: {root}}}").document.spec) == expected
+
+
 @pytest.mark.parametrize("case", [case for case, (*_, expected) in CASES.items() if expected])
 def test_closed_closes(case):
     """``whenAway: closed`` closes what would be open."""
@@ -74,8 +101,13 @@ def test_open_overrules_a_respond():
         "a split whose heaviest route ends in a switch without a default closes",
     ],
 )
-def test_open_needs_a_model(case):
-    """``whenAway: open`` where no model follows is the author's error, told with its place."""
+def test_open_needs_a_model(case, tmp_path):
+    """``whenAway: open`` where no model follows is the author's error, told with its place when the file is loaded."""
     root, more, _ = CASES[case]
-    with pytest.raises(GraphError, match=r"^fraud\.yaml: spec\.whenAway: open, but no model follows"):
-        away(root, more, "whenAway: open")
+    file = tmp_path / "fraud.yaml"
+    file.write_text(
+        "apiVersion: extproc.dev/v1\nkind: InferenceGraph\nmetadata: {name: fraud}\nspec:\n  whenAway: open\n"
+        f"  match: [{{path: /fraud}}]\n{indent(TWO_MODELS, '  ')}  nodes:\n    root: {root}\n  {more}\n"
+    )
+    (problem,) = load([file]).errors
+    assert str(problem).startswith(f"{file}:5:13: spec.whenAway: ")

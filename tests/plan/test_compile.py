@@ -6,26 +6,19 @@ import pytest
 
 from extproc.errors import GraphError
 from extproc.plan.plan import Call, RespondPlan, SplitPlan, SwitchPlan
+from extproc.plan.reads import reachable
 from tests.plan.building import TWO_MODELS, graph, plan, rooted
 
-UNSUPPORTED = {
-    "chain": "{chain: {steps: [{name: one, to: a}, {name: two, to: b}]}}",
-    "ensemble": "{ensemble: {members: [{name: one, to: a}, {name: two, to: b}]}}",
-    "fallback": "{fallback: {routes: [{to: a}, {to: b}]}}",
-    "cascade": "{cascade: {routes: [{to: a, accept: response.status == 200}, {to: b}]}}",
-    "challenge": "{challenge: {champion: a, challengers: [{name: two, to: b}]}}",
-}
+UNSUPPORTED = {"challenge": "{challenge: {champion: a, challengers: [{name: two, to: b}]}}"}
 
 
 def test_split():
     """A split's branches carry their names, how the answer's route names them, and tail calls of their models."""
-    root = rooted("{split: {routes: [{name: stable, to: a, weight: 9}, {to: b, weight: 1}]}}").root
+    compiled = rooted("{split: {routes: [{name: stable, to: a, weight: 9}, {to: b, weight: 1}]}}")
+    root = compiled.root
     assert isinstance(root, SplitPlan)
     assert [(branch.name, branch.decision) for branch in root.branches] == [("stable", "root=stable"), ("b", "root=b")]
-    assert [(branch.target.model.key, branch.target.tail) for branch in root.branches] == [
-        ("fraud/a", True),
-        ("fraud/b", True),
-    ]
+    assert [branch.target for branch in root.branches] == [Call(model, tail=True) for model in compiled.models.values()]
     assert root.by is None
 
 
@@ -77,9 +70,11 @@ def test_inline_nodes_are_named_by_their_path():
         "{switch: {cases: [{name: canary, when: 'true', to: {split: {routes: [{to: a, weight: 1},"
         " {weight: 1, to: {respond: {status: 404}}}]}}}], default: {respond: {status: 410}}}}"
     )
-    assert set(compiled.nodes) == {"root", "root.canary", "root.canary.routes[1]", "root.default"}
-    inner = compiled.nodes["root.canary"]
+    (_, canary), other = compiled.root.cases[0], compiled.root.default
+    inner = canary.target
+    assert (inner.name, other.target.name) == ("root.canary", "root.default")
     assert [branch.decision for branch in inner.branches] == ["root.canary=a", "root.canary=routes[1]"]
+    assert inner.branches[1].target.name == "root.canary.routes[1]"
 
 
 def test_a_shared_node_is_compiled_once():
@@ -100,7 +95,7 @@ def test_many_shared_nodes_are_no_explosion():
     )
     last = "\n  n20: {split: {routes: [{to: a, weight: 1}]}}"
     compiled = rooted("{split: {routes: [{to: n0, weight: 1}]}}", more=levels + last)
-    assert len(compiled.nodes) == 22
+    assert len(list(reachable(compiled.root))) == 22 + 1  # and the call
     assert not compiled.reads_body
     assert compiled.away is compiled.models["a"]
 
@@ -184,3 +179,45 @@ def test_a_branch_that_is_never_taken_still_reads():
     """A node behind a weight of zero or a false condition counts: the next reload may take it."""
     node = "{split: {routes: [{to: a, weight: 1}, {name: x, weight: 0, to: {respond: {status: 200, body: '${request}'}}}]}}"
     assert rooted(node).reads_body
+
+
+CHAIN = "{chain: {steps: [{name: one, to: a}, {name: two, to: b%s}]%s}}"
+CALLS = {
+    "a split": ("{split: {routes: [{to: a, weight: 1}, {to: b, weight: 1}]}}", ["a tail", "b tail"]),
+    "a switch": ("{switch: {cases: [{when: 'true', to: a}], default: b}}", ["a tail", "b tail"]),
+    "a chain's last step": (CHAIN % ("", ""), ["a sub", "b tail"]),
+    "a chain with output": (CHAIN % ("", ", output: '${steps.two.body}'"), ["a sub", "b sub"]),
+    "a last step that may be skipped": (CHAIN % (", onError: skip", ""), ["a sub", "b sub"]),
+    "an ensemble": ("{ensemble: {members: [{name: x, to: a}, {name: y, to: b}]}}", ["a sub", "b sub"]),
+    "a fallback's last route": ("{fallback: {routes: [{to: a}, {to: b}]}}", ["a sub", "b tail"]),
+    "a cascade's last route": ("{cascade: {routes: [{to: a, accept: 'true'}, {to: b}]}}", ["a sub", "b tail"]),
+    "a split before the last step": (
+        "{chain: {steps: [{name: x, to: {split: {routes: [{to: a, weight: 1}]}}}, {name: y, to: {switch: {cases: [], default: b}}}]}}",
+        ["a sub", "b tail"],
+    ),
+    "a chain in an ensemble": (f"{{ensemble: {{members: [{{name: x, to: {CHAIN % ('', '')}}}]}}}}", ["a sub", "b sub"]),
+    "a chain that is a split's route": (
+        f"{{split: {{routes: [{{name: x, to: {CHAIN % ('', '')}, weight: 1}}]}}}}",
+        ["a sub", "b tail"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_tail_positions(case):
+    """A call whose response is the answer unchanged is Envoy's; every other one is a sub-call, which needs the body."""
+    root, expected = CALLS[case]
+    compiled = rooted(root)
+    calls = [node for node in reachable(compiled.root) if isinstance(node, Call)]
+    assert sorted(f"{call.model.name} {'tail' if call.tail else 'sub'}" for call in calls) == expected
+    assert compiled.reads_body is any(not call.tail for call in calls)
+
+
+def test_one_node_in_both_positions():
+    """A node that is reached in tail position and elsewhere makes a tail call here and a sub-call there."""
+    compiled = rooted(
+        "{chain: {steps: [{name: one, to: shared}, {name: two, to: shared}]}}",
+        more="  shared: {split: {routes: [{to: a, weight: 1}]}}",
+    )
+    calls = [node.tail for node in reachable(compiled.root) if isinstance(node, Call)]
+    assert sorted(calls) == [False, True]

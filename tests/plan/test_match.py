@@ -167,7 +167,9 @@ def host_rank(match):
 
 
 REQUESTS = st.tuples(
-    st.builds(lambda host, port, up: (host.upper() if up else host) + port, HOSTS, st.sampled_from(["", ":80"]), st.booleans()),
+    st.builds(
+        lambda host, port, up: (host.upper() if up else host) + port, HOSTS, st.sampled_from(["", ":80"]), st.booleans()
+    ),
     PATHS,
     HEADERS,
 )

@@ -167,7 +167,7 @@ def test_the_default_seed_is_graph_and_node():
     split = "{split: {by: request.path, routes: [{name: x, to: a, weight: 1}, {name: y, to: %s, weight: 1}]}}"
     plan = rooted(split % "next", more=f"  next: {split % 'b'}")
     other = rooted(split % "b", "other")
-    root, below = plan.root.lots, plan.nodes["next"].lots
+    root, below = plan.root.lots, plan.root.branches[1].target.lots
     assert root == Lots.of("fraud/root", [("x", 1), ("y", 1)])
     assert below == Lots.of("fraud/next", [("x", 1), ("y", 1)])
     assert other.root.lots == Lots.of("other/root", [("x", 1), ("y", 1)])

@@ -5,18 +5,20 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 import pytest
 
 from extproc.headers import GRAPH_HEADER
-from extproc.server.generations import Generations
 from extproc.server.listen import Server
 from extproc.server.processor import Processor
-from tests.engine.deciding import Recording, Scripted
+from tests.engine.deciding import Recording, Scripted, seams
 from tests.exchange.talking import KNOWN
+
+if TYPE_CHECKING:
+    from extproc.server.generations import Generations
 
 PROCESS = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
 
@@ -57,10 +59,15 @@ def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def made(addresses: list[str], plans: Generations, random: Scripted, transport: Any = "native") -> Server:
+    """The one place where these tests make a server."""
+    return Server(Processor(plans, seams(random, Recording())), addresses, transport)
+
+
 @asynccontextmanager
 async def listening(socket: Path, transport: Any = "native", plans: Generations = KNOWN, chance: float = 0.5):
     """A server on a Unix socket."""
-    server = Server(Processor(plans, Scripted([chance] * 1000), Recording()), [f"unix:{socket}"], transport)
+    server = made([f"unix:{socket}"], plans, Scripted([chance] * 1000), transport)
     await server.start()
     try:
         yield server

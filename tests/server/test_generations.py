@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from extproc.server.generations import Generations
 from tests.plan.building import plan
 
+if TYPE_CHECKING:
+    from extproc.plan.plan import Plan
 
-def version(model, name="fraud", match=None):
+
+def version(model, name="fraud", match=None) -> Plan:
     """A plan that differs in its model's name."""
     text = f"models: {{{model}: {{url: 'http://m'}}}}\nnodes: {{root: {{split: {{routes: [{{to: {model}, weight: 1}}]}}}}}}"
     return plan(text, name, match)

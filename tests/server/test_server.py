@@ -9,49 +9,47 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from extproc.errors import StartError
-from tests.exchange.talking import PLANS, body, exchange, generations, headers, readable
+from tests.engine.deciding import Scripted, body, fed, generations, headers
+from tests.exchange.talking import PLANS, exchange, readable
 from tests.plan.building import plan
-from tests.server.conftest import connected, listening
+from tests.server.conftest import connected, listening, made
 
 GOLD = headers({"x-tier": "gold"})
-SERVING = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+# grpc.health.v1.HealthCheckResponse: field 1, the status.
+SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 
 
-async def health(client):
-    """What the health service says."""
-    answer = await health_pb2_grpc.HealthStub(client.channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    return answer.status
+async def health(client, service=b""):
+    """What the health service says to a HealthCheckRequest."""
+    return await client.channel.unary_unary("/grpc.health.v1.Health/Check")(service, timeout=10)
 
 
 async def refusal(stream):
     """Status and text of a stream that ends badly."""
     with pytest.raises(grpc.aio.AioRpcError):
-        while await stream.read() is not grpc.aio.EOF:
-            pass
+        await stream.read()
     return await stream.code(), await stream.details()
 
 
 async def test_a_decision_by_headers(client):
     """One message, one reply, and the stream ends well, as the exchange alone would have it."""
-    assert await client.talk(PLANS["header"].id, GOLD) == [exchange("header").feed(GOLD)]
+    assert await client.talk(PLANS["header"].id, GOLD) == [fed(exchange("header"), GOLD)]
 
 
 async def test_a_conversation_about_a_body(client):
     """Headers, then the body: each message has its reply."""
     said = headers(), body(b'{"n": 11}')
     talk = exchange("body")
-    assert await client.talk(PLANS["body"].id, *said) == [talk.feed(one) for one in said]
+    assert await client.talk(PLANS["body"].id, *said) == [fed(talk, one) for one in said]
 
 
 async def test_attached_to_foreign_routes(client):
     """Without metadata the processor matches by itself, and passes what no graph matches."""
     for path in ("/header", "/nothing"):
         said = headers({":path": path})
-        assert await client.talk(None, said) == [exchange(None).feed(said)]
+        assert await client.talk(None, said) == [fed(exchange(None), said)]
 
 
 async def test_an_answer(client):
@@ -114,7 +112,7 @@ async def test_a_client_that_leaves(client):
         for one in said:
             await stream.write(one)
         stream.cancel()
-    assert await client.talk(PLANS["header"].id, GOLD) == [exchange("header").feed(GOLD)]
+    assert await client.talk(PLANS["header"].id, GOLD) == [fed(exchange("header"), GOLD)]
 
 
 async def test_streams_do_not_mix(client):
@@ -132,8 +130,8 @@ async def test_streams_do_not_mix(client):
 async def test_large_bodies(client, size):
     """Bodies across the borders of frames and windows, to 16 MiB, are read."""
     said = headers(), body(b'{"n": 11, "pad": "%b"}' % (b"x" * size))
-    *_, reply = await client.talk(PLANS["body"].id, *said)
-    assert reply == [exchange("body").feed(said[0]), (talk := exchange("body")).feed(said[0]) and talk.feed(said[1])][1]
+    talk = exchange("body")
+    assert await client.talk(PLANS["body"].id, *said) == [fed(talk, one) for one in said]
 
 
 @pytest.mark.parametrize("size", [16 * 1024 - 200, 65_536, 4 * 1024 * 1024 + 1, 16 * 1024 * 1024])
@@ -147,6 +145,7 @@ async def test_large_answers(client, size):
 async def test_health(client, server):
     """Health is SERVING until the server drains, then NOT_SERVING."""
     assert await health(client) == SERVING
+    assert await health(client, b"\n\x01x") == SERVING
     server.drain()
     assert await health(client) == NOT_SERVING
 
@@ -161,7 +160,7 @@ async def test_a_stream_survives_a_drain(client, server):
     await stream.write(body(b'{"n": 11}'))
     assert "request_body" in readable(await stream.read())
     assert await stream.read() is grpc.aio.EOF
-    assert await client.talk(PLANS["header"].id, GOLD) == [exchange("header").feed(GOLD)]
+    assert await client.talk(PLANS["header"].id, GOLD) == [fed(exchange("header"), GOLD)]
 
 
 async def test_stop_waits_for_streams(folder, transport):
@@ -227,14 +226,16 @@ async def test_a_file_is_not_replaced(folder, transport):
 
 async def test_a_missing_folder(folder, transport):
     """An address whose folder is missing cannot be had, and the error names it."""
-    with pytest.raises(StartError, match="cannot listen on unix:.*missing"):
+    with pytest.raises(StartError, match=r"cannot listen on unix:.*missing"):
         async with listening(folder / "missing" / "s", transport):
             raise AssertionError("it listened")
 
 
 async def test_two_generations(folder, transport):
     """A reload is seen by the next stream; the generation before is still known, the one before that is not."""
-    text = "models: {m%d: {url: 'http://m'}}\nnodes: {root: {split: {by: request.path, routes: [{to: m%d, weight: 1}]}}}"
+    text = (
+        "models: {m%d: {url: 'http://m'}}\nnodes: {root: {split: {by: request.path, routes: [{to: m%d, weight: 1}]}}}"
+    )
     one, two, three = (plan(text % (number, number)) for number in (1, 2, 3))
     known = generations([one])
     async with listening(folder / "s", transport, known) as _, connected(folder / "s") as client:
@@ -250,11 +251,7 @@ async def test_two_generations(folder, transport):
 
 def test_repr_says_the_state():
     """A server's repr names its addresses and whether it serves."""
-    from extproc.server.listen import Server
-    from extproc.server.processor import Processor
-    from tests.engine.deciding import Recording, Scripted
-
-    server = Server(Processor(generations([]), Scripted(), Recording()), ["unix:/s", "127.0.0.1:1"])
+    server = made(["unix:/s", "127.0.0.1:1"], generations([]), Scripted())
     assert "unix:/s" in repr(server)
     assert "serving" in repr(server)
     server.drain()

@@ -1,0 +1,199 @@
+"""One request's way through a plan.
+
+Splits, switches and responds are decided without an await; where sub-calls are needed, ``start`` returns what to await.
+Everything a run starts has ended when it has: nothing outlives its request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from extproc.engine.answers import encode, failed, passed_on, refused, respond
+from extproc.engine.calling import Cause, Failed, Reply, SubCall
+from extproc.engine.cascade import run_cascade
+from extproc.engine.chain import run_chain
+from extproc.engine.ensemble import run_ensemble
+from extproc.engine.fallback import run_fallback
+from extproc.engine.outcome import Outcome, TailCall
+from extproc.engine.payload import JSON, Payload
+from extproc.engine.result import FIRST_SERVER_ERROR, Failure, Made, Result, Tail
+from extproc.engine.trail import Trail
+from extproc.errors import BadRequest
+from extproc.expr import EvaluationError, Program, text_of
+from extproc.plan.plan import (
+    Branch,
+    Call,
+    CascadePlan,
+    ChainPlan,
+    EnsemblePlan,
+    FallbackPlan,
+    Plan,
+    PlanNode,
+    RespondPlan,
+    SplitPlan,
+    SwitchPlan,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from extproc.engine.request import Request
+    from extproc.engine.seams import Seams
+
+_NO_ROUTE = "no case of the switch holds, and it has no default"
+
+
+class Run:
+    """A plan run for one request; ``deadline`` is by the event loop's clock."""
+
+    __slots__ = ("activation", "deadline", "plan", "request", "seams", "trail")
+
+    def __init__(self, plan: Plan, request: Request, seams: Seams, deadline: float) -> None:
+        self.plan = plan
+        self.request = request
+        self.seams = seams
+        self.deadline = deadline
+        self.trail = Trail()
+        self.activation: dict[str, object] = {"request": request}
+
+    def __repr__(self) -> str:
+        """Say the plan and the way so far."""
+        return f"<Run {self.plan.id} {self.trail.text()}>"
+
+    def start(self) -> Outcome | Awaitable[Outcome]:
+        """Run as far as no sub-call is needed: to the end, or to what is to be awaited."""
+        try:
+            node = self.choose(self.plan.root, self.trail)
+            if isinstance(node, Call) and node.tail:
+                self.trail.add(node.model.name)
+                return TailCall(node.model, self.trail.text())
+            if isinstance(node, RespondPlan):
+                return passed_on(respond(node, self.activation), self.trail.text())
+            if isinstance(node, Made):
+                return passed_on(node, self.trail.text())
+        except BadRequest as error:
+            return refused(error, self.plan.graph, self.request.id, self.trail.text())
+        return self._finish(node)
+
+    async def _finish(self, node: PlanNode) -> Outcome:
+        request = self.request
+        payload = Payload(request.raw_body, request.headers.get("content-type"), own=True)
+        try:
+            result = await self.evaluate(node, payload, self.deadline, self.trail)
+        except BadRequest as error:
+            return refused(error, self.plan.graph, request.id, self.trail.text())
+        return self._outcome(result)
+
+    def _outcome(self, result: Result) -> Outcome:
+        route = self.trail.text()
+        if isinstance(result, Tail):
+            left = result.deadline - self.seams.now()
+            if left <= 0:
+                late = Failure(Cause.TIMEOUT, result.model.name)
+                return failed(late, self.plan.graph, self.request.id, route)
+            payload = None if result.payload.own else result.payload
+            return TailCall(result.model, route, payload, result.model.attempt_timeout(left))
+        if isinstance(result, Failure):
+            return failed(result, self.plan.graph, self.request.id, route)
+        return passed_on(result, route)
+
+    # --- nodes
+
+    async def evaluate(self, node: PlanNode, payload: Payload, deadline: float, trail: Trail) -> Result:
+        """Return what comes of a node. Raises BadRequest for what fails the whole request."""
+        chosen = self.choose(node, trail)
+        match chosen:
+            case Made():
+                return chosen
+            case Call():
+                return await self._call(chosen, payload, deadline, trail)
+            case RespondPlan():
+                return respond(chosen, self.activation)
+            case ChainPlan():
+                return await run_chain(self, chosen, payload, deadline, trail)
+            case EnsemblePlan():
+                return await run_ensemble(self, chosen, payload, deadline, trail)
+            case FallbackPlan():
+                return await run_fallback(self, chosen, payload, deadline, trail)
+            case CascadePlan():
+                return await run_cascade(self, chosen, payload, deadline, trail)
+            case SplitPlan() | SwitchPlan():
+                raise AssertionError(chosen)  # choose() ends at neither
+            case _:
+                assert_never(chosen)
+
+    async def _call(self, node: Call, payload: Payload, deadline: float, trail: Trail) -> Result:
+        if node.tail:
+            trail.add(node.model.name)
+            return Tail(node.model, payload, deadline)
+        request = self.request
+        call = SubCall(
+            model=node.model,
+            method="POST" if payload.made else request.method,
+            target=request.target,
+            authority=request.host,
+            headers=request.onward(payload.own, payload.content_type),
+            body=payload.body,
+            deadline=deadline,
+        )
+        reply = await self.seams.caller.call(call)
+        result = _judged(reply, node.model.name)
+        ok = isinstance(result, Reply) and result.ok
+        shown = result.shown if isinstance(result, Failure) else str(result.status)
+        trail.add(node.model.name if ok else f"{node.model.name}!{shown}")
+        return result
+
+    def choose(self, node: PlanNode, trail: Trail) -> PlanNode | Made:
+        """Follow splits and switches to what is neither; a switch without a way on is a 404."""
+        while True:
+            match node:
+                case SplitPlan():
+                    node = self._split(node, trail)
+                case SwitchPlan():
+                    taken = self._switch(node, trail)
+                    if isinstance(taken, Made):
+                        return taken
+                    node = taken
+                case _:
+                    return node
+
+    def _take(self, node: str, branch: Branch, program: Program | None, value: object, trail: Trail) -> PlanNode:
+        self.seams.recorder.decided(self.plan, node, branch, program, value)
+        trail.add(branch.decision)
+        return branch.target
+
+    def _split(self, node: SplitPlan, trail: Trail) -> PlanNode:
+        key = None if node.by is None else self.value(node.by, self.activation, node.name)
+        text = "" if key is None else text_of(key)
+        index = node.lots.sticky(text) if text else node.lots.drawn(self.seams.random)
+        return self._take(node.name, node.branches[index], node.by, key, trail)
+
+    def _switch(self, node: SwitchPlan, trail: Trail) -> PlanNode | Made:
+        for program, branch in node.cases:
+            if self.value(program, self.activation, node.name) is True:
+                return self._take(node.name, branch, program, True, trail)  # noqa: FBT003
+        if node.default is None:
+            error = {"code": "no_route", "message": _NO_ROUTE, "graph": self.plan.graph, "node": node.name}
+            body = encode({"error": error | ({"requestId": self.request.id} if self.request.id else {})})
+            return Made(404, (("content-type", JSON),), body)
+        return self._take(node.name, node.default, None, None, trail)
+
+    def value(self, program: Program, activation: dict[str, object], node: str) -> object:
+        """Return a condition's or key's value, None where it cannot be computed: that counts as false, as missing."""
+        try:
+            return program(activation)
+        except EvaluationError as error:
+            self.seams.recorder.expression_failed(self.plan, node, program, error)
+            return None
+        except BadRequest as error:
+            error.node = error.node or node
+            raise
+
+
+def _judged(reply: Reply | Failed, model: str) -> Reply | Failure:
+    """Turn a sub-call's 5xx into a failure; its other responses are passed on, whatever they are."""
+    if isinstance(reply, Failed):
+        return Failure(reply.cause, model)
+    if reply.status >= FIRST_SERVER_ERROR:
+        return Failure(Cause.STATUS, model, status=reply.status)
+    return reply
