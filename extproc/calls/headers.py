@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from extproc.engine.calling import SubCall
 
-LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress gives them to the model as:
-EXPECTED_HEADER = "x-envoy-expected-rq-timeout-ms"  # Envoy's own name for what is left of a deadline
+LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it
 ATTEMPTS_HEADER = "x-envoy-attempt-count"  # how often Envoy itself tried
 ENVOY_PREFIX = "x-envoy-"
 

@@ -18,11 +18,11 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
 )
 from envoy_data_plane.envoy.config.core.v3 import (
     DataSource,
-    Http1ProtocolOptions,
-    Http2ProtocolOptions,
     HealthCheck,
     HealthCheckGrpcHealthCheck,
     HealthCheckHttpHealthCheck,
+    Http1ProtocolOptions,
+    Http2ProtocolOptions,
     RoutingPriority,
     TransportSocket,
 )
@@ -169,7 +169,7 @@ def _protocol(model: ModelPlan) -> HttpProtocolOptions:
 
 
 def _tls(model: ModelPlan) -> TransportSocket:
-    from extproc.graph.document import Tls  # noqa: TC001
+    from extproc.graph.document import Tls
 
     tls = model.document.tls or Tls()
     host = model.endpoints[0].host

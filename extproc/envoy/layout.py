@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # More than the processor's own default limits of a stream's life; one ext_proc stream is one request.
 PROCESSOR_MAX_REQUESTS = 100_000

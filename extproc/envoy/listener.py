@@ -51,10 +51,20 @@ from envoy_data_plane.google.protobuf import Any
 
 from extproc.envoy.addresses import envoy_address
 from extproc.envoy.layout import CONNECTION_BUFFER, FAST_TIMEOUT, IDLE_TIMEOUT
-from extproc.envoy.names import BODY_FILTER, EGRESS, FAIL_OPEN, FAST_FILTER, INGRESS, PROCESSOR_CLUSTER, ROUTE_STATE, ROUTES, STATE_FILTER
-from extproc.headers import CONTROL_PREFIX, ROUTE_HEADER
+from extproc.envoy.names import (
+    BODY_FILTER,
+    EGRESS,
+    FAIL_OPEN,
+    FAST_FILTER,
+    INGRESS,
+    PROCESSOR_CLUSTER,
+    ROUTE_STATE,
+    ROUTES,
+    STATE_FILTER,
+)
 from extproc.envoy.replies import egress_replies, ingress_replies
 from extproc.envoy.routes import EGRESS_ROUTES
+from extproc.headers import CONTROL_PREFIX, ROUTE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from envoy_data_plane.google.protobuf import Any, Struct
 
 from extproc.envoy.names import METADATA
-from extproc.headers import DETAILS_PREFIX, FAILED_HEADER
 from extproc.envoy.rewrite import overwrite
+from extproc.headers import DETAILS_PREFIX, FAILED_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,9 +25,9 @@ from envoy_data_plane.google.protobuf import Any
 
 from extproc.envoy.addresses import several_hosts
 from extproc.envoy.layout import IDLE_TIMEOUT
-from extproc.graph.document import HeaderSource
 
 if TYPE_CHECKING:
+    from extproc.graph.document import HeaderSource
     from extproc.plan.model import ModelPlan
 
 # Envoy's word for each cause. Its "reset" repeats timeouts too, its "5xx" resets and timeouts: hence the header match.

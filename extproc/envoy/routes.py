@@ -32,14 +32,14 @@ from envoy_data_plane.xds.type.matcher.v3 import (
     MatcherOnMatch,
 )
 
-from extproc.calls.headers import EXPECTED_HEADER, LEFT_HEADER
+from extproc.calls.headers import LEFT_HEADER
 from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, ROUTE_STATE, ROUTES
-from extproc.headers import FAILED_HEADER, GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
 from extproc.envoy.rewrite import forward, headers_set, overwrite, sub_forward
+from extproc.headers import EXPECTED_TIMEOUT_HEADER, FAILED_HEADER, GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
 from extproc.plan.match import specific_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from extproc.graph.document import Match
     from extproc.plan.model import ModelPlan
@@ -114,7 +114,7 @@ def _egress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
     route = _model_route(plan, model, cluster)
     route.response_headers_to_remove = [FAILED_HEADER]
     # Only like this: Envoy takes the header itself away from what seems to come from outside (any x-forwarded-for).
-    route.request_headers_to_add = [overwrite(EXPECTED_HEADER, f"%REQ({LEFT_HEADER})%"), *route.request_headers_to_add]
+    route.request_headers_to_add = [overwrite(EXPECTED_TIMEOUT_HEADER, f"%REQ({LEFT_HEADER})%"), *route.request_headers_to_add]
     route.route = sub_forward(model, cluster)
     return route
 

@@ -6,7 +6,7 @@ A message that the table does not have at its phase is Envoy's error, raised bef
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.request import Request
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from extproc.engine.seams import Seams
     from extproc.plan.plan import Plan
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
+
+    _Act: TypeAlias = Callable[["Exchange", ProcessingRequest], bytes | Awaitable[bytes]]
 
 
 class Plans(Protocol):
@@ -37,6 +39,9 @@ class Plans(Protocol):
 
 GRPC = "application/grpc"
 _GRPC_UNREADABLE = "this graph would have to read the body, and does not read gRPC messages"
+
+
+_HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
 
 
 class Phase(Enum):
@@ -87,9 +92,9 @@ class Exchange:
         said, parsed = read(message)
         if self._request is None and said in _HEADERS:
             self._read_headers(parsed)
-        step = _TABLE.get((self.phase, self._needs, said))
+        step = self._TABLE.get((self.phase, self._needs, said))
         if step is None:
-            expected = names(kind for phase, needs, kind in _TABLE if (phase, needs) == (self.phase, self._needs))
+            expected = names(kind for phase, needs, kind in self._TABLE if (phase, needs) == (self.phase, self._needs))
             raise ProtocolError(f"expected {expected}, got {said.value}")
         act, self.phase = step
         return act(self, parsed)
@@ -143,6 +148,17 @@ class Exchange:
     async def _later(self, outcome: Awaitable[Outcome], phase: replies.Answered, graph: str) -> bytes:
         return _reply(await outcome, phase, graph)
 
+    _TABLE: ClassVar[dict[tuple[Phase, Needs, Said], tuple[_Act, Phase]]] = {
+        # the phase, what the plan needs, what Envoy said: what is done, the next phase
+        (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS): (_pass, Phase.DONE),
+        (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS_ONLY): (_pass, Phase.DONE),
+        (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS): (_decide_by_headers, Phase.DONE),
+        (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS_ONLY): (_decide_by_headers, Phase.DONE),
+        (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS): (_await_body, Phase.BODY),
+        (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (_decide_by_headers, Phase.DONE),
+        (Phase.BODY, Needs.BODY, Said.REQUEST_BODY): (_decide_by_body, Phase.DONE),
+    }
+
 
 def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:
     if isinstance(outcome, Answer):
@@ -150,17 +166,3 @@ def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:
     if outcome.payload is None and outcome.timeout is None:
         return replies.tail(phase, outcome.model.key, outcome.route)
     return replies.rewritten_tail(phase, outcome)
-
-
-_HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
-
-_TABLE: dict[tuple[Phase, Needs, Said], tuple[Callable[[Exchange, ProcessingRequest], bytes | Awaitable[bytes]], Phase]] = {
-    # the phase, what the plan needs, what Envoy said: what is done, the next phase
-    (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS): (Exchange._pass, Phase.DONE),
-    (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS_ONLY): (Exchange._pass, Phase.DONE),
-    (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS): (Exchange._decide_by_headers, Phase.DONE),
-    (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS_ONLY): (Exchange._decide_by_headers, Phase.DONE),
-    (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS): (Exchange._await_body, Phase.BODY),
-    (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (Exchange._decide_by_headers, Phase.DONE),
-    (Phase.BODY, Needs.BODY, Said.REQUEST_BODY): (Exchange._decide_by_body, Phase.DONE),
-}

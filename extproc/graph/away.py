@@ -30,27 +30,28 @@ def away_model(spec: Spec) -> str | None:
 
 def led_to(spec: Spec, nodes: Mapping[str, Node]) -> str | None:
     """Follow from the root what needs no decision; return the model at the end, None where there is no such way."""
-    name: str | None = ROOT
+    name = ROOT
     seen: set[str] = set()
     while name in nodes and name not in seen:
         seen.add(name)
         kind = kind_of(nodes[name])
-        name = _next(name, nodes[name], kind[1]) if kind else None
+        name = _next(name, nodes[name], kind[1]) if kind else ""
     return name if name in spec.models else None
 
 
-def _next(name: str, node: Node, kind: Kind) -> str | None:
+def _next(name: str, node: Node, kind: Kind) -> str:
+    """Return the name of what a node leads to without a decision; nothing where there is no such way."""
     branches = children(name, node)
     match kind:
         case Split():
             heaviest = max(range(len(kind.routes)), key=lambda index: kind.routes[index].weight, default=None)
-            return None if heaviest is None else branches[heaviest].target
+            return "" if heaviest is None else branches[heaviest].target
         case Switch():
-            return next((branch.target for branch in branches if branch.role == "default"), None)
+            return next((branch.target for branch in branches if branch.role == "default"), "")
         case Challenge() | Fallback():
-            return branches[0].target if branches else None
+            return branches[0].target if branches else ""
         case _:
-            return None
+            return ""
 
 
 def _responds(nodes: Mapping[str, Node]) -> bool:

@@ -7,11 +7,13 @@ winner's share is exactly ``w / sum(w)``, and when weights change only those key
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import log
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SCALE = 2.0**-52  # with 52 bits and a half every u is an exact double, and neither 0 nor 1
 _HALF = 2.0**-53

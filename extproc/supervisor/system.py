@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extproc.admin.app import AdminServer
@@ -20,6 +19,7 @@ from extproc.supervisor.workers import Workers
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
+    from pathlib import Path
 
     from extproc.graph import Graph
     from extproc.plan.plan import Plan

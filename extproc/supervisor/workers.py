@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +17,7 @@ from extproc.supervisor.spawn import end, spawn
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Sequence
+    from pathlib import Path
 
     from extproc.telemetry.counters import Key
 

@@ -53,10 +53,18 @@ async def test_while_connecting(call, tmp_path, recorded):
 async def test_while_sending(caller, call, egress):
     """A body that nobody takes is not flushed first: the connection is cut, and Envoy sees it."""
     name = "cluster.calls/stuck.upstream_rq_active"
+    taken = [-1]
+
+    def stuck():
+        taken.append(
+            egress.stats(r"^http\.egress\.downstream_cx_rx_bytes_total$")["http.egress.downstream_cx_rx_bytes_total"]
+        )
+        return egress.active().get(name) and len(set(taken[-5:])) == 1
+
     calling = asyncio.create_task(caller.call(call("stuck", body=b"x" * 30_000_000)))
-    await eventually(lambda: egress.active().get(name))
+    await eventually(stuck)
     await cancelled(calling)
-    await eventually(lambda: not egress.active().get(name))
+    await eventually(lambda: not egress.active().get(name), within=5)
 
 
 async def test_while_waiting(caller, call, models, egress, recorded):

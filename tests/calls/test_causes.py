@@ -79,7 +79,7 @@ async def test_a_model_that_envoy_does_not_know_yet(caller, call):
 @pytest.mark.parametrize("stop", ["reset", "close"])
 @pytest.mark.parametrize("stop_at", ["start", "middle"])
 @pytest.mark.parametrize("chunks", [None, 4])
-async def test_a_model_that_breaks_off(caller, call, models, stop, stop_at, chunks):
+async def test_a_model_that_breaks_off(caller, call, models, *, stop, stop_at, chunks):
     """Before the headers or within the body, told a length or not."""
     models["m"].script({"stop": stop, "stop_at": stop_at, "chunks": chunks, "size": 100_000})
     assert await caller.call(call("m")) == Failed("m", Cause.RESET)
@@ -112,7 +112,7 @@ async def test_a_timeout_does_not_bound_the_body(caller, call, models):
 @pytest.mark.envoy
 @pytest.mark.parametrize("name", ["m", "quick"])
 @pytest.mark.parametrize("stop_at", ["start", "middle"])
-async def test_the_deadline_bounds_everything(caller, call, models, clock, name, stop_at):
+async def test_the_deadline_bounds_everything(caller, call, models, *, clock, name, stop_at):
     """What is not there, body included, when the deadline comes has timed out."""
     models[name].forget()
     models[name].script({"stop": "hang", "stop_at": stop_at, "size": 1000})

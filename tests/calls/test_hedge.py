@@ -127,7 +127,7 @@ async def test_the_first_attempt_wins(caller, call, models, recorded):
         ("both", [{"status": 503}, {"delay": 0.3, "body": b"second"}], b"second"),
     ],
 )
-async def test_with_the_rule_of_retries(caller, call, models, name, script, winner):
+async def test_with_the_rule_of_retries(caller, call, models, *, name, script, winner):
     """A status the rule would try again loses, any other is an answer; the hedge is one of the rule's attempts."""
     models[name].forget()
     models[name].script(*script)

@@ -43,7 +43,7 @@ SLOW = {"stop": "hang"}
         ("timeout", [STOP], Cause.RESET, 1),
     ],
 )
-async def test_attempts(caller, call, models, recorded, method, name, script, outcome, attempts):
+async def test_attempts(caller, call, models, *, recorded, method, name, script, outcome, attempts):
     """A call is tried again for the causes listed and for no other, and its last outcome is the call's."""
     stub = models[name]
     stub.forget()
@@ -58,7 +58,7 @@ async def test_attempts(caller, call, models, recorded, method, name, script, ou
 
 
 @pytest.mark.parametrize(("name", "size"), [("half", 1), ("large", 3_000_000)])
-async def test_a_refused_connection_is_tried_again_by_envoy(caller, call, models, recorded, name, size):
+async def test_a_refused_connection_is_tried_again_by_envoy(caller, call, models, *, recorded, name, size):
     """With one endpoint of two down every call is answered by the other; a call knows how often Envoy tried."""
     models[name].forget()
     for _ in range(12):
