@@ -8,12 +8,15 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
+from extproc.engine.answers import refused
 from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.request import Request
 from extproc.engine.run import Run
-from extproc.errors import ProtocolError
+from extproc.errors import BadRequest, ProtocolError
 from extproc.exchange import replies
 from extproc.exchange.messages import Said, headers_of, names, read
+
+from extproc.wire.ext_proc_pb2 import ProcessingMode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -38,7 +41,11 @@ class Plans(Protocol):
 
 
 GRPC = "application/grpc"
-_GRPC_UNREADABLE = "this graph would have to read the body, and does not read gRPC messages"
+_GRPC_UNREADABLE = BadRequest(415, "bad_encoding", "the graph reads the body, and does not read gRPC messages")
+# Attached to somebody else's routes, whose filter was left as it is by default.
+_BODY_NOT_SENT = BadRequest(
+    503, "unavailable", "the graph reads the body, and Envoy's route does not send it: request_body_mode is BUFFERED there"
+)
 
 
 _HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
@@ -115,12 +122,14 @@ class Exchange:
     def _pass(self, _message: ProcessingRequest) -> bytes:
         return replies.UNTOUCHED
 
-    def _await_body(self, _message: ProcessingRequest) -> bytes:
-        request = self._known_request
-        if self.plan is not None and request.headers.get("content-type", "").startswith(GRPC):
-            self.phase = Phase.DONE
-            return replies.immediate_grpc(_GRPC_UNREADABLE, self.plan.id)
-        return replies.CONTINUE_HEADERS
+    def _await_body(self, message: ProcessingRequest) -> bytes:
+        plan, request = self.plan, self._known_request
+        if plan is None or not (refusal := _refusal(message, request)):
+            return replies.CONTINUE_HEADERS
+        self.phase = Phase.DONE
+        if request.headers.get("content-type", "").startswith(GRPC):
+            return replies.immediate_grpc(refusal.message, plan.id)
+        return replies.immediate(refused(refusal, plan.graph, request.id, ""), plan.id)
 
     def _decide_by_headers(self, _message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         return self._decide("request_headers")
@@ -158,6 +167,15 @@ class Exchange:
         (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (_decide_by_headers, Phase.DONE),
         (Phase.BODY, Needs.BODY, Said.REQUEST_BODY): (_decide_by_body, Phase.DONE),
     }
+
+
+def _refusal(message: ProcessingRequest, request: Request) -> BadRequest | None:
+    """Return why a body that must be read never can be, None where it can."""
+    if request.headers.get("content-type", "").startswith(GRPC):
+        return _GRPC_UNREADABLE
+    if message.HasField("protocol_config") and message.protocol_config.request_body_mode == ProcessingMode.NONE:
+        return _BODY_NOT_SENT
+    return None
 
 
 def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:

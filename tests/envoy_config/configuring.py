@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 from extproc.envoy.layout import Address, Layout
-from tests.envoy_config.theirs import build
+from tests.envoy_config import theirs
 from tests.plan.building import plan
 
 if TYPE_CHECKING:
@@ -39,8 +39,15 @@ def configured(*plans: Plan, where: Layout | None = None) -> dict[str, Any]:
 
 def texts(*plans: Plan, where: Layout | None = None) -> dict[str, str]:
     """The files of a configuration."""
-    files: dict[str, str] = build.build(plans, where or layout())
+    files: dict[str, str] = theirs.build.build(plans, where or layout())
     return files
+
+
+def routed(*plans: Plan) -> dict[str, Any]:
+    """The ingress's table alone, which is made sooner."""
+    clusters = {model.key: model.name for one in plans for model in one.models.values()}
+    table = theirs.routes.ingress_routes(plans, clusters).to_dict(casing=theirs.build.Casing.SNAKE)
+    return {INGRESS: {"resources": [table]}}
 
 
 def one_model(written: str, more: str = "") -> Plan:

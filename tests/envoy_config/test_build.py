@@ -28,6 +28,7 @@ from tests.envoy_config.configuring import (
     layout,
     one_model,
     route_of,
+    routed,
     second_pass,
     texts,
     texts_within,
@@ -181,7 +182,7 @@ SAME = {
 
 def cluster_name(written, more=""):
     """The name of the one model's cluster."""
-    (name,) = set(clusters(configured(one_model(written, more)))) - {"extproc"}
+    name: str = theirs.cluster.model_cluster(one_model(written, more).models["m"]).name
     return name
 
 
@@ -329,7 +330,7 @@ def test_a_graph_that_closes():
 @pytest.mark.parametrize("host", ["a.example.com", "a-b.c_d.example", "*.example.com", "[::1]", "10.0.0.1"])
 def test_regex_specials_in_hosts(host):
     """A dot in a host is a dot, a dash a dash, and a bracket a bracket."""
-    files = configured(plan_of_matches([Match(host=host)]))
+    files = routed(plan_of_matches([Match(host=host)]))
     routes = first_pass(files)
     good = host.replace("*", "x")
     for request_host in (good, good.upper(), f"{good}:8080"):
@@ -345,7 +346,7 @@ def test_regex_specials_in_hosts(host):
 def test_regex_specials_in_paths(path):
     """Paths and prefixes are texts, never patterns."""
     for match in (Match(path=path), Match(prefix=path)):
-        routes = first_pass(configured(plan_of_matches([match])))
+        routes = first_pass(routed(plan_of_matches([match])))
         assert route_of(routes, "h", path, {})["name"] == "matched"
         for other in (f"{path}x", path[:-1], path.replace(".", "x") + "y"):
             assert route_of(routes, "h", other, {})["name"] == "no_graph"
@@ -357,7 +358,7 @@ def test_regex_specials_in_a_models_path(path):
     import re2
 
     quoted = json.dumps(f"http://m{path}")
-    rewrite = second_pass(configured(one_model(f"{{url: {quoted}}}")))["fraud/m"]["route"]["regex_rewrite"]
+    rewrite = second_pass(routed(one_model(f"{{url: {quoted}}}")))["fraud/m"]["route"]["regex_rewrite"]
     assert re2.sub(rewrite["pattern"]["regex"], rewrite["substitution"], "/from/here") == path
 
 
@@ -384,7 +385,7 @@ def test_envoy_and_processor_agree(graphs, requests):
     plans = [plan_of_matches(matches, f"g{number}") for number, matches in enumerate(graphs)]
     known = Generations()
     known.load(plans)
-    routes = first_pass(configured(*plans))
+    routes = first_pass(routed(*plans))
     for host, path, sent in requests:
         taken = known.by_match(host, path, sent)
         assert route_of(routes, host, path, sent)["name"] == ("no_graph" if taken is None else taken.graph)
@@ -420,7 +421,7 @@ def patience(files):
 @pytest.mark.parametrize("deadline", [0.001, 0.05, 30])
 def test_an_attempt_has_a_timeout(written, deadline):
     """An attempt's timeout is a whole millisecond at least: Envoy takes less for none at all."""
-    files = configured(one_model(f"{{url: 'http://m', {written}}}", f"timeout: {deadline}"))
+    files = routed(one_model(f"{{url: 'http://m', {written}}}", f"timeout: {deadline}"))
     policy = second_pass(files)["fraud/m"]["route"]["retry_policy"]
     assert 0.001 <= seconds(policy["per_try_timeout"]) <= max(deadline, 0.001)
 
@@ -438,7 +439,7 @@ RETRIES = {
 @pytest.mark.parametrize(("written", "expected"), RETRIES.items())
 def test_retries(written, expected):
     """Causes in Envoy's words: none of them repeats more than the graph says."""
-    policy = second_pass(configured(one_model(f"{{url: 'http://m'{written}}}")))["fraud/m"]["route"]["retry_policy"]
+    policy = second_pass(routed(one_model(f"{{url: 'http://m'{written}}}")))["fraud/m"]["route"]["retry_policy"]
     times, words, matchers = expected
     assert policy.get("num_retries", 0) == times
     assert policy["retry_on"] == words

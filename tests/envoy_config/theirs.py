@@ -9,7 +9,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Using `@model_validator`", category=DeprecationWarning)
     build = importlib.import_module("extproc.envoy.build")
     cluster = importlib.import_module("extproc.envoy.cluster")
-    names = importlib.import_module("extproc.envoy.names")
+    routes = importlib.import_module("extproc.envoy.routes")
     bootstrap = importlib.import_module("envoy_data_plane.envoy.config.bootstrap.v3")
     core = importlib.import_module("envoy_data_plane.envoy.config.core.v3")
     filters = importlib.import_module("envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3")
