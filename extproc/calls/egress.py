@@ -95,4 +95,4 @@ class _Connection(ResponseHandler):
     """A connection that is cut, never lingering: closing gently would first wait for Envoy to take what is unsent."""
 
     def close(self) -> None:
-        super().close()
+        self.abort()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extproc.headers import CONTROL_PREFIX, MODEL_HEADER
+from extproc.headers import CONTROL_PREFIX, LEFT_HEADER, MODEL_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from extproc.engine.calling import SubCall
 
-LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it
 ATTEMPTS_HEADER = "x-envoy-attempt-count"  # how often Envoy itself tried
 ENVOY_PREFIX = "x-envoy-"
 

@@ -62,6 +62,6 @@ def run(options: Namespace) -> int:
         folder=Path(options.mounted_at) if options.mounted_at else out.absolute(),
     )
     out.mkdir(parents=True, exist_ok=True)
-    write(out, build(plans, layout))
+    write(out, build(plans, layout), private=False)
     print(f"wrote {len(plans)} graphs to {out}; start: envoy -c {layout.folder / BOOTSTRAP}")
     return 0

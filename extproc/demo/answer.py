@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call in the route; ``failure`` as it stands there behind ``!``: ``503``, ``connect``; empty when there was none."""
+
+    model: str
+    failure: str = ""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status, headers (lower-case names) and body of one response."""
@@ -39,8 +47,14 @@ class Answer:
 
     @property
     def model(self) -> str | None:
-        """The model whose answer this is: the last one called; None when none was."""
-        return next((entry for entry in reversed(self._entries) if "=" not in entry), None)
+        """The model called last, whose answer this is unless several were combined; None when none was called."""
+        return self.calls[-1].model if self.calls else None
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls in the route; ``!fail-open`` is none."""
+        entries = (entry.partition("!") for entry in self._entries if "=" not in entry)
+        return tuple(Call(model, failure) for model, _, failure in entries if model)
 
     @property
     def _entries(self) -> list[str]:

@@ -30,6 +30,11 @@ def v2(data_set: DataSet, number: int, request_id: str) -> tuple[dict[str, Any],
     return {"id": request_id, "inputs": [tensor]}, truth
 
 
+def held_out_count(data_set: DataSet) -> int:
+    """How many rows there are."""
+    return len(_held_out(data_set)[0])
+
+
 def digit_picture(number: int) -> str:
     """A row of the digits as 8 lines of 16 characters, for people."""
     rows, _ = _held_out("digits")

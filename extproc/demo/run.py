@@ -76,8 +76,8 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
         place = Place(f"http://{system.ingress}", f"http://{system.admin.address}", models, folder)
         tell_graphs(console, system.plans, scenes, options.samples)
         teller = JsonTeller(place.requests, progress) if options.as_json else PeopleTeller(place.requests, console)
-        async with connected(place.requests) as client:
-            tour = Tour(client, {plan.graph: plan.id for plan in system.plans}, teller)
+        async with connected(place.requests) as client, connected(models.url) as direct:
+            tour = Tour(client, direct, {plan.graph: plan.id for plan in system.plans}, teller)
             await tour.play(scenes)
         _tell_result(tour, progress)
         if not options.once:

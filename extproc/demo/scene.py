@@ -40,7 +40,11 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request, shown with its answer. ``truth``: the true label of each row sent. ``picture``: lines above it."""
+    """One request, shown with its answer.
+
+    ``truth``: the true label of each row sent. ``picture``: lines above it. ``alone``: models that are asked the same by
+    themselves, past the graph, when it is a V1 request.
+    """
 
     title: str
     request: Request
@@ -48,20 +52,28 @@ class Ask:
     expected: Expected
     truth: tuple[int, ...] = ()
     picture: str = ""
+    alone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Many requests, shown as the shares of one node's branches.
+    """Many requests, shown as the shares of one node's branches; without a node, of the models that answered.
 
-    ``shares``: for each branch of ``node`` the least and the greatest share of the requests that is as expected.
+    ``shares``: for each of them the least and the greatest share of the requests that is as expected. ``alone``: models
+    that are asked all of it by themselves, past the graph; these are V1 requests.
     """
 
     title: str
     asks: tuple[Ask, ...]
-    node: str
+    node: str | None
     shares: Mapping[str, tuple[float, float]]
     why: str
+    alone: tuple[str, ...] = ()
+
+    def side(self, answer: Answer) -> str:
+        """Whose share an answer belongs to."""
+        taken = answer.model if self.node is None else answer.decisions.get(self.node)
+        return taken or "(none)"
 
 
 Step: TypeAlias = Ask | Crowd
@@ -71,7 +83,8 @@ Step: TypeAlias = Ask | Crowd
 class Scene:
     """``graph``: the sample graph's name, or none for what no graph matches; ``about``: what to look for.
 
-    ``labels``: what the predictions 0, 1, 2 mean, where they are no numbers.
+    ``labels``: what the predictions 0, 1, 2 mean, where they are no numbers. ``between``: what stands between the models
+    that one request called, in words.
     """
 
     graph: str | None
@@ -79,6 +92,7 @@ class Scene:
     about: str
     steps: tuple[Step, ...]
     labels: tuple[str, ...] = ()
+    between: str = ", then "
 
     @property
     def name(self) -> str:

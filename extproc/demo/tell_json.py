@@ -12,9 +12,9 @@ from extproc.demo.why import why
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from extproc.demo.answer import Answer
+    from extproc.demo.played import Played
     from extproc.demo.progress import Progress
-    from extproc.demo.scene import Ask, Crowd, Scene
+    from extproc.demo.scene import Crowd, Scene
 
 
 class JsonTeller:
@@ -27,19 +27,19 @@ class JsonTeller:
     def scene(self, scene: Scene) -> None:
         """Every line names its scene: nothing to write."""
 
-    def asked(self, scene: Scene, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
+    def asked(self, scene: Scene, played: Played) -> None:
         """Writes one line."""
-        self._write(scene, ask.title, ask, answer, deviations)
+        self._write(scene, played.ask.title, played)
 
-    def crowd(self, scene: Scene, crowd: Crowd, answers: Sequence[Answer], deviations: Sequence[Sequence[str]]) -> None:
+    def crowd(self, scene: Scene, crowd: Crowd, played: Sequence[Played], deviations: Sequence[str]) -> None:
         """Writes a line a request."""
-        *single, shares = deviations
-        for ask, answer, found in zip(crowd.asks, answers, single, strict=True):
-            self._write(scene, crowd.title, ask, answer, found)
-        for text in shares:
+        for one in played:
+            self._write(scene, crowd.title, one)
+        for text in deviations:
             self._progress.failed(f"WRONG {scene.name}: {crowd.title}: {text}")
 
-    def _write(self, scene: Scene, title: str, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
+    def _write(self, scene: Scene, title: str, played: Played) -> None:
+        ask, answer = played.ask, played.answer
         line: dict[str, Any] = {
             "scene": scene.name,
             "title": title,
@@ -51,13 +51,15 @@ class JsonTeller:
             "graph": answer.graph,
             "route": answer.route,
             "model": answer.model,
+            "calls": answer.calls,
             "answer": answer.document,
             "predictions": answer.predictions,
             "truth": ask.truth or None,
+            "alone": played.alone or None,
             "why": why(ask, answer) or None,
-            "deviations": deviations,
+            "deviations": played.deviations,
         }
-        for text in deviations:
+        for text in played.deviations:
             self._progress.failed(f"WRONG {scene.name}: {title}: {text}")
         sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
         sys.stdout.buffer.flush()

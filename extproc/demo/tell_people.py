@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from rich.rule import Rule
 from rich.text import Text
 
+from extproc.demo.calls import called
 from extproc.demo.curl import folded, words
-from extproc.demo.outlook import outlook
-from extproc.demo.shares import shares
+from extproc.demo.outlook import outlook, outlook_alone
+from extproc.demo.shares import quality, quality_alone, shares
 from extproc.demo.short import shortened
 from extproc.demo.why import why
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from extproc.demo.answer import Answer
+    from extproc.demo.played import Played
     from extproc.demo.scene import Ask, Crowd, Scene
 
 INDENT: Final = "  "
@@ -43,28 +44,34 @@ class PeopleTeller:
         self._console.print(Rule(named, align="left", style="cyan"))
         self._hanging(Text(INDENT), Text(scene.about))
 
-    def asked(self, scene: Scene, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
+    def asked(self, scene: Scene, played: Played) -> None:
         """The call, the answer and the reason."""
+        ask, answer = played.ask, played.answer
         self._title(ask.title)
         self._picture(ask.picture)
         self._call(ask)
-        self._field("answer", outlook(ask, answer, scene.labels))
+        self._field("answer", outlook(played, scene.labels))
         for name in ask.expected.headers:
             self._field(name, Text(answer.headers.get(name, "(none)")))
-        if answer.model:
-            self._field("model", Text(answer.model, style="bold magenta"))
+        if answer.calls:
+            self._field("models" if len(answer.calls) > 1 else "model", called(answer.calls, scene.between))
+        alone = played.alone.items()
+        self._table("alone", [(Text(model), *outlook_alone(said, ask.truth, scene.labels)) for model, said in alone])
         if answer.route:
             self._field("route", Text(answer.route))
-        self._reason(why(ask, answer), deviations)
+        self._reason(why(ask, answer), played.deviations)
 
-    def crowd(self, scene: Scene, crowd: Crowd, answers: Sequence[Answer], deviations: Sequence[Sequence[str]]) -> None:
+    def crowd(self, scene: Scene, crowd: Crowd, played: Sequence[Played], deviations: Sequence[str]) -> None:
         """The shares as bars, and the reason."""
         del scene
         self._title(crowd.title)
         ascii_only = not self._console.encoding.lower().startswith("utf")
-        for line in shares(crowd, answers, ascii_only=ascii_only):
+        for line in shares(crowd, played, ascii_only=ascii_only):
             self._console.print(Text(DEEPER) + line)
-        self._reason(crowd.why, _summary(deviations))
+        if crowd.alone:
+            self._field("in all", quality(played))
+            self._table("alone", [(Text(model), quality_alone(played, model)) for model in crowd.alone])
+        self._reason(crowd.why, _summary([*(one.deviations for one in played), deviations]))
 
     def _title(self, title: str) -> None:
         self._console.print()
@@ -83,6 +90,14 @@ class PeopleTeller:
 
     def _field(self, key: str, value: Text) -> None:
         self._hanging(Text(DEEPER) + Text(f"{key:<{KEY}}", style="dim"), value)
+
+    def _table(self, key: str, lines: Sequence[tuple[Text, ...]]) -> None:
+        """Lines in columns, the key before the first; an empty column takes no room."""
+        widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = [cell + Text(" " * (width - cell.cell_len)) for cell, width in zip(line, widths, strict=True)]
+            self._field(key, Text("  ").join(cell for cell in cells if cell))
+            key = ""
 
     def _reason(self, text: str, deviations: Sequence[str]) -> None:
         self._field("why", Text(text))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
+from extproc.demo.alone import apart, together
+from extproc.demo.played import Played
 from extproc.demo.scene import Ask, Crowd
 from extproc.demo.verify import crowd_deviations, deviations
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from extproc.demo.answer import Answer
     from extproc.demo.scene import Request, Scene
+
+OK: Final = 200
 
 
 class Sender(Protocol):
@@ -27,29 +31,33 @@ class Sender(Protocol):
 
 
 class Teller(Protocol):
-    """Who tells what happened. ``deviations``: what was otherwise than the scene promised."""
+    """Who tells what happened."""
 
     def scene(self, scene: Scene) -> None:
         """A scene begins."""
         ...
 
-    def asked(self, scene: Scene, ask: Ask, answer: Answer, deviations: Sequence[str]) -> None:
+    def asked(self, scene: Scene, played: Played) -> None:
         """A request was answered."""
         ...
 
-    def crowd(self, scene: Scene, crowd: Crowd, answers: Sequence[Answer], deviations: Sequence[Sequence[str]]) -> None:
-        """A crowd was answered: deviations of each request, and last those of the shares."""
+    def crowd(self, scene: Scene, crowd: Crowd, played: Sequence[Played], deviations: Sequence[str]) -> None:
+        """A crowd was answered; ``deviations``: those that are no single request's."""
         ...
 
 
 class Tour:
-    """The scenes played so far: how many requests, how many of them, or of the shares, otherwise than expected."""
+    """The scenes played so far: how many requests, how many of them, or of the shares, otherwise than expected.
 
-    def __init__(self, sender: Sender, graphs: Mapping[str, str], teller: Teller) -> None:
+    ``models`` sends to the model server, past the graphs; ``graphs``: name to ``NAME@DIGEST``.
+    """
+
+    def __init__(self, sender: Sender, models: Sender, graphs: Mapping[str, str], teller: Teller) -> None:
         self.requests = 0
         self.failures = 0
         self._sender = sender
-        self._graphs = graphs  # name to NAME@DIGEST
+        self._models = models
+        self._graphs = graphs
         self._teller = teller
 
     def __repr__(self) -> str:
@@ -71,16 +79,35 @@ class Tour:
 
     async def _ask(self, scene: Scene, ask: Ask) -> None:
         answer = await self._sender.send(ask.request)
-        found = self._deviations(scene, ask, answer)
-        self._count(1, [found])
-        self._teller.asked(scene, ask, answer, found)
+        (alone,), failed = await self._alone(ask.alone, [ask])
+        played = Played(ask, answer, alone, [*self._deviations(scene, ask, answer), *failed])
+        self._count(1, [played.deviations])
+        self._teller.asked(scene, played)
 
     async def _crowd(self, scene: Scene, crowd: Crowd) -> None:
         answers = await self._sender.send_all([ask.request for ask in crowd.asks])
-        found = [self._deviations(scene, *pair) for pair in zip(crowd.asks, answers, strict=True)]
-        found.append([*crowd_deviations(crowd, answers)])
-        self._count(len(answers), found)
-        self._teller.crowd(scene, crowd, answers, found)
+        alone, failed = await self._alone(crowd.alone, crowd.asks)
+        played = [
+            Played(ask, answer, said, self._deviations(scene, ask, answer))
+            for ask, answer, said in zip(crowd.asks, answers, alone, strict=True)
+        ]
+        deviations = [*crowd_deviations(crowd, answers), *failed]
+        self._count(len(played), [*(one.deviations for one in played), deviations])
+        self._teller.crowd(scene, crowd, played, deviations)
+
+    async def _alone(
+        self, models: Sequence[str], asks: Sequence[Ask]
+    ) -> tuple[Sequence[Mapping[str, Sequence[Any]]], Sequence[str]]:
+        """What each model says by itself to each request, all in one batch; and those that failed at it, in words."""
+        said: list[dict[str, Sequence[Any]]] = [{} for _ in asks]
+        failed = []
+        for model in models:
+            answer = await self._models.send(together(model, asks))
+            if answer.status != OK:
+                failed.append(f"{model}, asked alone, answered {answer.status}")
+            for mine, predictions in zip(said, apart(answer.predictions or (), asks), strict=True):
+                mine[model] = predictions
+        return said, failed
 
     def _deviations(self, scene: Scene, ask: Ask, answer: Answer) -> list[str]:
         graph = None if scene.graph is None else self._graphs.get(scene.graph, f"{scene.graph}, which is not loaded")

@@ -31,9 +31,10 @@ def deviations(ask: Ask, answer: Answer, graph: str | None) -> Iterator[str]:
 
 
 def crowd_deviations(crowd: Crowd, answers: Sequence[Answer]) -> Iterator[str]:
-    """Which branch had another share than expected."""
-    counts = Counter(answer.decisions.get(crowd.node, "(none)") for answer in answers)
+    """Which branch or model had another share than expected."""
+    counts = Counter(crowd.side(answer) for answer in answers)
     for branch, (least, greatest) in crowd.shares.items():
         share = counts[branch] / len(answers)
+        where = f"answered by {branch}" if crowd.node is None else f"at {crowd.node}={branch}"
         if not least <= share <= greatest:
-            yield f"expected {least:.0%} to {greatest:.0%} at {crowd.node}={branch}, got {share:.1%}"
+            yield f"expected {least:.0%} to {greatest:.0%} {where}, got {share:.1%}"

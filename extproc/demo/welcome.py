@@ -41,7 +41,7 @@ def tell_graphs(console: Console, plans: Sequence[Plan], scenes: Iterable[Scene]
         title = titles.get(plan.graph) or "(not part of the tour)"
         console.print(Text.assemble("    ", (f"{plan.id:<{width}}", "bold"), f"  {title}"), soft_wrap=True)
     console.print("\n  Now real requests, of rows that no model was trained on. The route is")
-    console.print("  x-extproc-route: what splits and switches decided, then the model.")
+    console.print("  x-extproc-route: what splits and switches decided, and the models called.")
 
 
 def tell_staying(console: Console, place: Place, scenes: Iterable[Scene]) -> None:

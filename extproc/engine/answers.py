@@ -10,12 +10,13 @@ from extproc.engine.calling import Cause, Reply
 from extproc.engine.outcome import Answer
 from extproc.engine.payload import JSON
 from extproc.engine.result import Failure, Made
-from extproc.expr import EvaluationError, Template
 from extproc.errors import BadRequest
+from extproc.expr import EvaluationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extproc.expr import Program, Template
     from extproc.plan.plan import RespondPlan
 
 TEXT = "text/plain; charset=utf-8"
@@ -31,20 +32,39 @@ _FAILED = {
 }
 
 
-def fill(template: Template, activation: Mapping[str, object], node: str, what: str) -> object:
-    """Fill a template; what cannot be computed is the request's fault: 422."""
+def fill(template: Template | Program, activation: Mapping[str, object], node: str, what: str) -> object:
+    """Compute what a request cannot do without. Raises BadRequest: 422, or what a body that cannot be read is."""
     try:
         return template(activation)
     except EvaluationError as error:
         raise BadRequest(422, "bad_expression", f"{what} could not be computed: {error}", node) from None
+    except BadRequest as error:
+        error.node = error.node or node
+        raise
+
+
+def filled(template: Template, activation: Mapping[str, object], node: str, what: str) -> bytes:
+    """Fill a template and write it as JSON. Raises BadRequest."""
+    return _written(fill(template, activation, node, what), node, what)
+
+
+def _written(value: object, node: str, what: str) -> bytes:
+    try:
+        return encode(value)
+    except (RecursionError, ValueError):  # too deep, or a text that is no Unicode
+        raise BadRequest(422, "bad_expression", f"{what} cannot be written as JSON", node) from None
 
 
 def respond(node: RespondPlan, activation: Mapping[str, object]) -> Made:
     """Return the response of a respond node: a string as text, anything else as JSON. Raises BadRequest (422)."""
     if node.body is None:
         return Made(node.status, node.headers, b"")
-    value = _text_or_json(fill(node.body, activation, node.name, "the answer's body"))
-    body, content_type = (value.encode("utf-8", "replace"), TEXT) if isinstance(value, str) else (encode(value), JSON)
+    what = "the answer's body"
+    value = _text_or_json(fill(node.body, activation, node.name, what))
+    if isinstance(value, str):
+        body, content_type = value.encode("utf-8", "replace"), TEXT
+    else:
+        body, content_type = _written(value, node.name, what), JSON
     named = any(name == "content-type" for name, _ in node.headers)
     return Made(node.status, node.headers if named else (*node.headers, ("content-type", content_type)), body)
 
@@ -63,7 +83,7 @@ def made_json(body: bytes) -> Made:
 
 def passed_on(reply: Reply, route: str) -> Answer:
     """Return a response as it is."""
-    details = "extproc.made" if isinstance(reply, Made) else "extproc.sub_call"
+    details = reply.details if isinstance(reply, Made) else "extproc.sub_call"
     return Answer(reply.status, reply.headers, reply.body, route, details)
 
 
@@ -78,7 +98,7 @@ def failed(failure: Failure, graph: str, request_id: str, route: str) -> Answer:
     status, code, how = _FAILED[failure.cause]
     if failure.counted_alike:
         status, code, _ = _FAILED[Cause.STATUS]
-    who = f'model "{failure.model}"' if failure.model else "it"
+    who = f'model "{failure.model}"' if failure.model else "it" if failure.part else f'node "{failure.node}"'
     text = f"{who}: {failure.why}" if failure.why else f"{who} {how}"
     if failure.status:
         text += f" {failure.status}"

@@ -23,7 +23,9 @@ def combined(node: EnsemblePlan, succeeded: Sequence[tuple[MemberPlan, Reply]]) 
             return succeeded[0][1]
         case "collect":
             return made_json(
-                collect([(member.name, reply.body, reply.header_map.get("content-type")) for member, reply in succeeded])
+                collect(
+                    [(member.name, reply.body, reply.header_map.get("content-type")) for member, reply in succeeded]
+                )
             )
         case "mean" | "vote":
             return _counted(node, succeeded)

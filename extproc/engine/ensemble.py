@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from extproc.engine.answers import encode, fill, made_json
+from extproc.engine.answers import filled, made_json
 from extproc.engine.calling import Cause, Reply
 from extproc.engine.combine import combined, model_name
+from extproc.engine.ending import end
 from extproc.engine.payload import JSON, Payload
-from extproc.engine.result import Failure, Result
+from extproc.engine.result import Failure, Result, Tail
 from extproc.engine.views import ResponseView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from extproc.engine.run import Run
     from extproc.engine.trail import Trail
     from extproc.plan.plan import EnsemblePlan, MemberPlan
@@ -27,35 +31,27 @@ async def run_ensemble(run: Run, node: EnsemblePlan, payload: Payload, deadline:
         for member, given, own in zip(node.members, inputs, trails, strict=True)
     ]
     try:
-        late = await _wait(run, node, tasks, deadline)
+        await _enough(node, tasks)
     finally:
-        await _cancel(tasks)
-    results = [_result(task) for task in tasks]
-    succeeded = [(member, reply) for member, reply in zip(node.members, results, strict=True) if _ok(reply)]
+        await end(tasks)
+    results = list(zip(node.members, map(_result, tasks), strict=True))
+    succeeded = [(member, result) for member, result in results if isinstance(result, Reply) and result.ok]
     if len(succeeded) < node.require:
-        return _failure(node, results, late=late)
-    return _answer(run, node, [(member, reply) for member, reply in succeeded if isinstance(reply, Reply)])
+        return _failure(node, results, late=run.late(deadline))
+    return _answer(run, node, succeeded)
 
 
-async def _wait(run: Run, node: EnsemblePlan, tasks: list[asyncio.Task[Result]], deadline: float) -> bool:
-    """Return when enough is known, True when that was because the deadline passed. Raises a member's BadRequest."""
+async def _enough(node: EnsemblePlan, tasks: list[asyncio.Task[Result]]) -> None:
+    """Return when no more answers are waited for. Raises a member's BadRequest.
+
+    No clock is needed: every call ends by its deadline, and so does every member.
+    """
     pending = set(tasks)
     while pending:
-        left = deadline - run.seams.now()
-        done, pending = await asyncio.wait(pending, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            return True
+        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         succeeded = sum(task.done() and _ok(task.result()) for task in tasks)
         if succeeded + len(pending) < node.require or (node.wait == "quorum" and succeeded >= node.require):
-            return run.seams.now() >= deadline
-    return run.seams.now() >= deadline
-
-
-async def _cancel(tasks: list[asyncio.Task[Result]]) -> None:
-    """Cancel what is not done, and wait until it has ended."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+            return
 
 
 def _result(task: asyncio.Task[Result]) -> Result | None:
@@ -70,27 +66,33 @@ def _ok(result: Result | None) -> bool:
 def _input(run: Run, node: EnsemblePlan, member: MemberPlan, payload: Payload) -> Payload:
     if member.input is None:
         return payload
-    value = fill(member.input, run.activation, node.name, f'the input of member "{member.name}"')
-    return Payload(encode(value), JSON, made=True)
+    what = f'the input of member "{member.name}"'
+    return Payload(filled(member.input, run.activation, node.name, what), JSON, made=True)
 
 
-def _failure(node: EnsemblePlan, results: list[Result | None], *, late: bool) -> Failure:
-    """Name the first failed member in listed order: all failures count the same, but for the deadline's."""
-    for member, result in zip(node.members, results, strict=True):
-        model = model_name(member)
-        part = f'member "{member.name}"'
-        if late and (result is None or (isinstance(result, Failure) and result.cause is Cause.TIMEOUT)):
-            return Failure(Cause.TIMEOUT, model, node.name, part)
-        if isinstance(result, Failure):
-            return Failure(result.cause, result.model, node.name, part, result.status, counted_alike=True)
-        if isinstance(result, Reply) and not result.ok:
-            return Failure(Cause.STATUS, model, node.name, part, result.status, counted_alike=True)
-    raise AssertionError(node)  # fewer succeeded than required: one of them did not
+def _failure(node: EnsemblePlan, results: Sequence[tuple[MemberPlan, Result | None]], *, late: bool) -> Failure:
+    """Name the first failed member in listed order, or the first that the deadline cut short.
+
+    All failures count the same, but for the deadline's.
+    """
+    failures = [_blamed(node, member, result) for member, result in results if result is not None and not _ok(result)]
+    cut_short = [one for one in failures if late and one.cause is Cause.TIMEOUT and not one.counted_alike]
+    return cut_short[0] if cut_short else replace(failures[0], counted_alike=True)
+
+
+def _blamed(node: EnsemblePlan, member: MemberPlan, result: Result) -> Failure:
+    part = f'member "{member.name}"'
+    match result:
+        case Failure():
+            return replace(result, node=node.name, part=part)
+        case Reply():
+            return Failure(Cause.STATUS, model_name(member), node.name, part, result.status)
+        case Tail():
+            raise AssertionError(result)  # a member is in no tail position
 
 
 def _answer(run: Run, node: EnsemblePlan, succeeded: list[tuple[MemberPlan, Reply]]) -> Result:
     if node.output is not None:
-        members = {member.name: ResponseView(reply) for member, reply in succeeded}
-        activation = run.activation | {"members": members}
-        return made_json(encode(fill(node.output, activation, node.name, "the ensemble's output")))
+        activation = run.activation | {"members": {member.name: ResponseView(reply) for member, reply in succeeded}}
+        return made_json(filled(node.output, activation, node.name, "the ensemble's output"))
     return combined(node, succeeded)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from extproc.engine.answers import fill, passed_on, refused, respond
-from extproc.engine.outcome import Answer
 from extproc.engine.request import Request
-from extproc.engine.result import Made
+from extproc.engine.result import Made, listed_as
 from extproc.engine.run import Run
 from extproc.engine.seams import Seams
+from extproc.engine.views import ResponseView
 from extproc.errors import BadRequest
 from extproc.plan.match import fits, specific_first
 from extproc.plan.plan import (
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extproc.engine.calling import Failed, Reply, SubCall
-    from extproc.expr import EvaluationError, Program
+    from extproc.engine.outcome import Answer
+    from extproc.expr import EvaluationError, Program, Template
     from extproc.plan.plan import Branch, Plan, StepPlan
     from extproc.plan.sticky import Random
 
@@ -137,61 +138,134 @@ def explain(plans: Sequence[Plan], headers: dict[str, str], body: bytes | None, 
         return explanation
     run = Run(plan, request, Seams(random, explanation, explanation, lambda: 0.0), plan.timeout)
     try:
-        _Explainer(run, explanation).follow(plan.root, "root")
+        made = _Explainer(run, explanation).follow(plan.root, "root")
+        explanation.answer = None if made is None else passed_on(made, run.trail.text())
     except BadRequest as error:
         explanation.answer = refused(error, plan.graph, request.id, run.trail.text())
     return explanation
 
 
 class _Explainer:
-    """Follows the nodes; what depends on an answer is followed under its condition."""
+    """Follows the nodes as if every model answered well; what depends on an answer is followed under its condition.
+
+    What follows a node returns the response that is known to come of it, None where that is for a model to say.
+    """
 
     def __init__(self, run: Run, explanation: Explanation) -> None:
         self.run = run
         self.explanation = explanation
 
-    def follow(self, node: PlanNode, at: str, part: str = "", condition: str = "") -> None:
-        """Follow one node. Raises BadRequest for what fails the whole request."""
-        chosen = self.run.choose(node, self.run.trail)
-        match chosen:
-            case Made():
-                self.answered(chosen, condition)
-            case Call():
+    def follow(self, node: PlanNode, at: str, part: str = "", condition: str = "") -> Made | None:
+        """Follow one node. Raises BadRequest for what fails the whole request, whatever the models answer."""
+        try:
+            chosen = self.run.choose(node, self.run.trail)
+            if isinstance(chosen, Call):
                 kind = "tail" if chosen.tail else "sub"
                 self.explanation.calls.append(PlannedCall(chosen.model.name, kind, at, part, condition))
+                return None
+            return chosen if isinstance(chosen, Made) else self.within(chosen, condition)
+        except BadRequest as error:
+            if not condition:
+                raise
+            self.explanation.failures.append(Failure(error.node, f"if {condition}", error.message))
+            return None
+
+    def within(self, node: PlanNode, condition: str) -> Made | None:
+        """Follow what a node holds."""
+        match node:
             case RespondPlan():
-                self.answered(respond(chosen, self.run.activation), condition)
+                return respond(node, self.run.activation)
             case ChainPlan():
-                for step in chosen.steps:
-                    self.step(chosen, step, condition)
+                return self.chain(node, condition)
             case EnsemblePlan():
-                for member in chosen.members:
-                    if member.input is not None:
-                        fill(member.input, self.run.activation, chosen.name, f'the input of member "{member.name}"')
-                    self.follow(member.target, chosen.name, member.name, condition)
+                self.ensemble(node, condition)
+                return None
             case FallbackPlan():
-                for index, (target, _) in enumerate(chosen.routes):
-                    self.follow(target, chosen.name, "", "the one before fails" if index else condition)
+                return self.fallback(node, condition)
             case CascadePlan():
-                for index, (target, _) in enumerate(chosen.routes):
-                    self.follow(target, chosen.name, "", "the one before is not accepted" if index else condition)
-            case SplitPlan() | SwitchPlan():
-                raise AssertionError(chosen)  # choose() ends at neither
+                return self.cascade(node, condition)
+            case Call() | SplitPlan() | SwitchPlan():
+                raise AssertionError(node)  # follow() and choose() end at none of them
             case _:
-                assert_never(chosen)
+                assert_never(node)
 
-    def answered(self, made: Made, condition: str) -> None:
-        """Keep an answer, unless it stands under a condition or beside calls."""
-        if not condition and not self.explanation.calls:
-            self.explanation.answer = passed_on(made, self.run.trail.text())
+    def chain(self, node: ChainPlan, condition: str) -> Made | None:
+        """Follow the steps, up to one that is known to end the chain."""
+        last: Made | None = None
+        for step in node.steps:
+            if (under := self.condition(node, step, condition)) is None:
+                continue
+            last = self.step(node, step, under)
+            if last is not None and under != condition:
+                last = None
+            if last is not None and not last.ok:
+                return last
+        if node.output is not None:
+            self.check(node.output, "the chain's output", node.name, condition)
+            return None
+        return last
 
-    def step(self, chain: ChainPlan, step: StepPlan, condition: str) -> None:
-        """Follow a step, unless its condition is known not to hold."""
-        if step.when is not None:
-            if any(path[0] == "steps" for path in step.when.reads):
-                condition = step.when.text
-            elif self.run.value(step.when, self.run.activation, chain.name) is not True:
-                return
-        self.follow(step.target, chain.name, step.name, condition)
-        if not isinstance(step.on_error, str):
-            self.follow(step.on_error, chain.name, step.name, f'step "{step.name}" fails')
+    def condition(self, chain: ChainPlan, step: StepPlan, condition: str) -> str | None:
+        """Return under which condition a step is run, None where it is known to be skipped."""
+        if step.when is None:
+            return condition
+        if any(path[0] == "steps" for path in step.when.reads):
+            return step.when.text
+        return condition if self.run.value(step.when, self.run.activation, chain.name) is True else None
+
+    def step(self, chain: ChainPlan, step: StepPlan, condition: str) -> Made | None:
+        """Follow a step, and where its failure leads."""
+        if not isinstance(step.input, str):
+            self.check(step.input, f'the input of step "{step.name}"', chain.name, condition)
+        made = self.follow(step.target, chain.name, step.name, condition)
+        if (made is not None and made.ok) or step.on_error == "fail":
+            return made
+        if step.on_error == "skip":
+            return None
+        if made is not None:
+            return self.follow(step.on_error, chain.name, step.name, condition)
+        self.follow(step.on_error, chain.name, step.name, f'step "{step.name}" fails')
+        return None
+
+    def check(self, template: Template, what: str, node: str, condition: str) -> None:
+        """Fill a template that needs no answer, to learn whether that fails the request."""
+        if not condition and all(path[0] == "request" for path in template.reads):
+            fill(template, self.run.activation, node, what)
+
+    def ensemble(self, node: EnsemblePlan, condition: str) -> None:
+        """Follow the members."""
+        for member in node.members:
+            if member.input is not None:
+                self.check(member.input, f'the input of member "{member.name}"', node.name, condition)
+        for member in node.members:
+            self.follow(member.target, node.name, member.name, condition)
+
+    def fallback(self, node: FallbackPlan, condition: str) -> Made | None:
+        """Follow the routes, up to one that is known not to lead on to the next."""
+        last = len(node.routes) - 1
+        under = condition
+        for index, (target, _) in enumerate(node.routes):
+            made = self.follow(target, node.name, "", under)
+            if made is None:
+                under = "the one before fails"
+            elif index == last or listed_as(made) not in node.on:
+                return made if under == condition else None
+        return None
+
+    def cascade(self, node: CascadePlan, condition: str) -> Made | None:
+        """Follow the routes, up to one whose response is known to be accepted."""
+        last = len(node.routes) - 1
+        under = condition
+        for index, (target, accept) in enumerate(node.routes):
+            made = self.follow(target, node.name, "", under)
+            if made is None:
+                under = "the one before is not accepted"
+            elif under != condition:
+                continue
+            elif index == last or (made.ok and (accept is None or self.accepted(accept, made, node.name))):
+                return made
+        return None
+
+    def accepted(self, accept: Program, made: Made, node: str) -> bool:
+        """Tell whether a response made here is accepted."""
+        return fill(accept, self.run.activation | {"response": ResponseView(made)}, node, "accept") is True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extproc.engine.result import Result, Tail, listed_as
+from extproc.engine.result import Failure, Result, Tail, listed_as
 
 if TYPE_CHECKING:
     from extproc.engine.payload import Payload
@@ -17,11 +17,8 @@ async def run_fallback(run: Run, node: FallbackPlan, payload: Payload, deadline:
     """Try the routes in turn; a failure of any other kind is the answer, and so is the last route's."""
     last = len(node.routes) - 1
     for index, (target, timeout) in enumerate(node.routes):
-        now = run.seams.now()
-        until = deadline if timeout is None else min(deadline, now + timeout)
+        until = deadline if timeout is None else min(deadline, run.seams.now() + timeout)
         result = await run.evaluate(target, payload, until, trail)
-        if index == last or isinstance(result, Tail):
-            return result
-        if listed_as(result) not in node.on or run.seams.now() >= deadline:
-            return result
+        if index == last or isinstance(result, Tail) or listed_as(result) not in node.on or run.late(deadline):
+            return result.at(node.name) if isinstance(result, Failure) else result
     raise AssertionError(node)  # a fallback has a route: the loader sees to it

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Made(Reply):
-    """A response made here, by a ``respond``, an ``output`` or a combination: whatever its status, it is the answer."""
+    """A response made here, by a ``respond``, an ``output`` or a combination: whatever its status, it is the answer.
+
+    ``details`` is what Envoy's access log says of it.
+    """
+
+    details: str = "extproc.made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,10 @@ class Failure:
     def within(self, node: str, part: str) -> Failure:
         """Name the node and its part, unless something nearer did."""
         return self if self.part else replace(self, node=node, part=part)
+
+    def at(self, node: str) -> Failure:
+        """Name the node, unless something nearer did."""
+        return self if self.node else replace(self, node=node)
 
     @property
     def shown(self) -> str:
@@ -74,7 +83,7 @@ FIRST_SERVER_ERROR = 500
 def listed_as(result: Reply | Failure) -> Listed | None:
     """Return the word by which a fallback's ``on`` lists what went wrong, None for what no list holds."""
     if isinstance(result, Failure):
-        return _LISTED.get(result.cause)
+        return "5xx" if result.counted_alike else _LISTED.get(result.cause)
     if result.status == TOO_MANY_REQUESTS:
         return "429"
     return "5xx" if result.status >= FIRST_SERVER_ERROR else None

@@ -12,6 +12,7 @@ from extproc.engine.answers import encode, failed, passed_on, refused, respond
 from extproc.engine.calling import Cause, Failed, Reply, SubCall
 from extproc.engine.cascade import run_cascade
 from extproc.engine.chain import run_chain
+from extproc.engine.deferred import Deferred
 from extproc.engine.ensemble import run_ensemble
 from extproc.engine.fallback import run_fallback
 from extproc.engine.outcome import Outcome, TailCall
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from extproc.engine.request import Request
     from extproc.engine.seams import Seams
 
+# Seconds that are no time: half of the millisecond in which Envoy's and uvloop's timers count.
+_NOTHING_LEFT = 0.0005
 _NO_ROUTE = "no case of the switch holds, and it has no default"
 
 
@@ -73,7 +76,7 @@ class Run:
                 return passed_on(node, self.trail.text())
         except BadRequest as error:
             return refused(error, self.plan.graph, self.request.id, self.trail.text())
-        return self._finish(node)
+        return Deferred(lambda: self._finish(node))
 
     async def _finish(self, node: PlanNode) -> Outcome:
         request = self.request
@@ -87,15 +90,18 @@ class Run:
     def _outcome(self, result: Result) -> Outcome:
         route = self.trail.text()
         if isinstance(result, Tail):
-            left = result.deadline - self.seams.now()
-            if left <= 0:
-                late = Failure(Cause.TIMEOUT, result.model.name)
-                return failed(late, self.plan.graph, self.request.id, route)
+            if self.late(result.deadline):
+                return failed(Failure(Cause.TIMEOUT, result.model.name), self.plan.graph, self.request.id, route)
             payload = None if result.payload.own else result.payload
+            left = result.deadline - self.seams.now()
             return TailCall(result.model, route, payload, result.model.attempt_timeout(left))
         if isinstance(result, Failure):
             return failed(result, self.plan.graph, self.request.id, route)
         return passed_on(result, route)
+
+    def late(self, deadline: float) -> bool:
+        """Tell whether no time is left for another call."""
+        return deadline - self.seams.now() < _NOTHING_LEFT
 
     # --- nodes
 
@@ -163,19 +169,27 @@ class Run:
         return branch.target
 
     def _split(self, node: SplitPlan, trail: Trail) -> PlanNode:
-        key = None if node.by is None else self.value(node.by, self.activation, node.name)
-        text = "" if key is None else text_of(key)
+        key, text = (None, "") if node.by is None else self._key(node.by, node.name)
         index = node.lots.sticky(text) if text else node.lots.drawn(self.seams.random)
         return self._take(node.name, node.branches[index], node.by, key, trail)
+
+    def _key(self, program: Program, node: str) -> tuple[object, str]:
+        """Return a split's key as value and as text; what has no text is no key."""
+        key = self.value(program, self.activation, node)
+        try:
+            return key, "" if key is None else text_of(key)
+        except EvaluationError as error:
+            self.seams.recorder.expression_failed(self.plan, node, program, error)
+            return None, ""
 
     def _switch(self, node: SwitchPlan, trail: Trail) -> PlanNode | Made:
         for program, branch in node.cases:
             if self.value(program, self.activation, node.name) is True:
-                return self._take(node.name, branch, program, True, trail)  # noqa: FBT003
+                return self._take(node.name, branch, program, True, trail)
         if node.default is None:
             error = {"code": "no_route", "message": _NO_ROUTE, "graph": self.plan.graph, "node": node.name}
             body = encode({"error": error | ({"requestId": self.request.id} if self.request.id else {})})
-            return Made(404, (("content-type", JSON),), body)
+            return Made(404, (("content-type", JSON),), body, "extproc.no_route")
         return self._take(node.name, node.default, None, None, trail)
 
     def value(self, program: Program, activation: dict[str, object], node: str) -> object:

@@ -34,11 +34,12 @@ class Trail:
 
     def text(self) -> str:
         """Return the value of ``x-extproc-route``."""
-        return ",".join(self._flat())
+        return ",".join(self.entries())
 
-    def _flat(self) -> Iterator[str]:
+    def entries(self) -> Iterator[str]:
+        """Yield what was noted, in document order."""
         for part in self._parts:
             if isinstance(part, str):
                 yield part
             else:
-                yield from part._flat()
+                yield from part.entries()

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from extproc.protocol import Declared
 
 
-def translated(before: Payload, origin: PlanNode, target: PlanNode, node: str) -> Payload:
-    """Return the next request's payload. Raises BadRequest (422) where there is no such translation."""
+def translated(before: Payload, origin: PlanNode | None, target: PlanNode, node: str) -> Payload:
+    """Return the next request's payload; ``origin`` None: ``before`` is what came into the chain.
+
+    Raises BadRequest (422) where there is no such translation.
+    """
     body = before.body or b""
     source = protocol_of(*_told(origin), body)
     declared, path = _told(target)
@@ -27,7 +30,7 @@ def translated(before: Payload, origin: PlanNode, target: PlanNode, node: str) -
     return Payload(made, JSON, made=True)
 
 
-def _told(node: PlanNode) -> tuple[Declared, str | None]:
+def _told(node: PlanNode | None) -> tuple[Declared, str | None]:
     """Return what the plan says of a target's protocol: of a node nothing, its response tells."""
     if isinstance(node, Call):
         return node.model.document.protocol, node.model.path

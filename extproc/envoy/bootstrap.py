@@ -25,9 +25,7 @@ LISTENERS_FILE = "lds/listeners.json"
 def bootstrap(layout: Layout) -> Bootstrap:
     """Return what Envoy is started with; everything else it reads from the folder."""
     limit = Any.pack(DownstreamConnectionsConfig(max_active_downstream_connections=MAX_CONNECTIONS))
-    monitor = ResourceMonitor(
-        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=limit
-    )
+    monitor = ResourceMonitor(name="envoy.resource_monitors.global_downstream_max_connections", typed_config=limit)
     return Bootstrap(
         node=Node(id="extproc", cluster="extproc"),
         admin=Admin(address=envoy_address(layout.admin)),

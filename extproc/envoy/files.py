@@ -13,13 +13,17 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600  # headers set on the way to models may be credentials
 
 
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write files in their order: each beside the folder Envoy watches, then renamed into it."""
+def write(folder: Path, files: Mapping[str, str], *, private: bool = True) -> None:
+    """Write files in their order: each beside the folder Envoy watches, then renamed into it.
+
+    ``private`` files are this user's alone; others get the modes that the user's umask leaves.
+    """
+    folder_mode, file_mode = (PRIVATE_FOLDER, PRIVATE_FILE) if private else (0o777, 0o666)
     for name, text in files.items():
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
         beside = folder / f".{target.name}.new"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, file_mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         beside.replace(target)

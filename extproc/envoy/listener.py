@@ -96,9 +96,7 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
             _filter_state(),
             _router(quiet=True),
         ],
-        upgrade_configs=[
-            HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=[_router(quiet=True)])
-        ],
+        upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=[_router(quiet=True)])],
         early_header_mutation_extensions=[_strip_control_headers()],
         local_reply_config=ingress_replies(),
         access_log=_access_log(layout),
@@ -185,24 +183,18 @@ def _processor_filter(name: str, message_timeout: float) -> HttpFilter:
 
 def _filter_state() -> HttpFilter:
     """Keep the route header for the response: ``!fail-open``, unless the processor set another."""
-    config = SetFilterState(
-        on_request_headers=[_route_state(FAIL_OPEN), _route_state(f"%REQ({ROUTE_HEADER})%")]
-    )
+    config = SetFilterState(on_request_headers=[_route_state(FAIL_OPEN), _route_state(f"%REQ({ROUTE_HEADER})%")])
     return HttpFilter(name=STATE_FILTER, typed_config=Any.pack(config))
 
 
 def _route_state(value: str) -> FilterStateValue:
     text = SubstitutionFormatString(text_format_source=DataSource(inline_string=value), omit_empty_values=True)
-    return FilterStateValue(
-        object_key=ROUTE_STATE, factory_key="envoy.string", format_string=text, skip_if_empty=True
-    )
+    return FilterStateValue(object_key=ROUTE_STATE, factory_key="envoy.string", format_string=text, skip_if_empty=True)
 
 
 def _router(*, quiet: bool) -> HttpFilter:
     """Return the last filter; ``quiet`` keeps Envoy's own headers from models and clients."""
-    return HttpFilter(
-        name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=quiet))
-    )
+    return HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=quiet)))
 
 
 def _strip_control_headers() -> TypedExtensionConfig:
@@ -216,6 +208,4 @@ def _strip_control_headers() -> TypedExtensionConfig:
 def _access_log(layout: Layout) -> list[AccessLog]:
     if layout.access_log is None:
         return []
-    return [
-        AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(FileAccessLog(path=layout.access_log)))
-    ]
+    return [AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(FileAccessLog(path=layout.access_log)))]

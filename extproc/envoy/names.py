@@ -11,3 +11,5 @@ PROCESSOR_CLUSTER = "extproc"
 ROUTES = "extproc"
 INGRESS = "ingress"
 EGRESS = "egress"
+NOWHERE = "extproc.closed"  # a cluster that does not exist: where a closed graph's requests go without a processor
+UPGRADE_REFUSED = 426  # how the route table tells a refused upgrade from other direct responses; clients see a 404

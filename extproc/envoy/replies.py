@@ -13,7 +13,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any, Struct
 
-from extproc.envoy.names import METADATA
+from extproc.envoy.names import METADATA, UPGRADE_REFUSED
 from extproc.envoy.rewrite import overwrite
 from extproc.headers import DETAILS_PREFIX, FAILED_HEADER
 
@@ -25,16 +25,22 @@ if TYPE_CHECKING:
 _BY_FLAG = (
     (("UT",), 504, "deadline", "the model did not answer in time"),
     (("UO",), 429, "overloaded", "too many calls of this model are in flight"),
-    (("UF", "UC", "UR", "LR", "UH", "URX", "UPE"), 502, "upstream_failed", "the model could not be reached or broke off"),
-    (("NC",), 503, "unavailable", "the model's cluster is not configured"),
+    (
+        ("UF", "UC", "UR", "LR", "UH", "URX", "UPE"),
+        502,
+        "upstream_failed",
+        "the model could not be reached or broke off",
+    ),
+    (("NC",), 503, "unavailable", "the processor, or the model's cluster, is away"),
 )
 _DETAILS = "response.code_details"
+_NO_UPGRADE = "this protocol upgrade is not served here"
 _BY_DETAILS = (
     (f"{_DETAILS} == 'request_payload_too_large'", 413, "body_too_large", "the request's body is larger than maxBody"),
     (f"{_DETAILS}.startsWith('ext_proc_error')", 503, "unavailable", "the processor is away"),
-    (f"{_DETAILS} == 'direct_response' && response.code == 503", 503, "unavailable", "the processor is away"),
+    (f"{_DETAILS} == 'direct_response' && response.code == {UPGRADE_REFUSED}", 404, "no_route", _NO_UPGRADE),
     (f"{_DETAILS} == 'direct_response'", 404, "no_graph", "no graph matches this request"),
-    (f"{_DETAILS} == 'upgrade_failed'", 404, "no_route", "this protocol upgrade is not served here"),
+    (f"{_DETAILS} == 'upgrade_failed'", 404, "no_route", _NO_UPGRADE),
 )
 _OURS = f"{_DETAILS}.startsWith('{DETAILS_PREFIX}')"
 _REFUSED = (

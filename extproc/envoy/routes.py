@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from envoy_data_plane.envoy.config.core.v3 import DataSource, HeaderValue, Metadata
@@ -10,6 +11,8 @@ from envoy_data_plane.envoy.config.route.v3 import (
     DirectResponseAction,
     HeaderMatcher,
     Route,
+    RouteAction,
+    RouteActionClusterNotFoundResponseCode,
     RouteConfiguration,
     RouteList,
     RouteMatch,
@@ -32,10 +35,16 @@ from envoy_data_plane.xds.type.matcher.v3 import (
     MatcherOnMatch,
 )
 
-from extproc.calls.headers import LEFT_HEADER
-from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, ROUTE_STATE, ROUTES
+from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, NOWHERE, ROUTE_STATE, ROUTES, UPGRADE_REFUSED
 from extproc.envoy.rewrite import forward, headers_set, overwrite, sub_forward
-from extproc.headers import EXPECTED_TIMEOUT_HEADER, FAILED_HEADER, GRAPH_HEADER, MODEL_HEADER, ROUTE_HEADER
+from extproc.headers import (
+    EXPECTED_TIMEOUT_HEADER,
+    FAILED_HEADER,
+    GRAPH_HEADER,
+    LEFT_HEADER,
+    MODEL_HEADER,
+    ROUTE_HEADER,
+)
 from extproc.plan.match import specific_first
 
 if TYPE_CHECKING:
@@ -114,7 +123,10 @@ def _egress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
     route = _model_route(plan, model, cluster)
     route.response_headers_to_remove = [FAILED_HEADER]
     # Only like this: Envoy takes the header itself away from what seems to come from outside (any x-forwarded-for).
-    route.request_headers_to_add = [overwrite(EXPECTED_TIMEOUT_HEADER, f"%REQ({LEFT_HEADER})%"), *route.request_headers_to_add]
+    route.request_headers_to_add = [
+        overwrite(EXPECTED_TIMEOUT_HEADER, f"%REQ({LEFT_HEADER})%"),
+        *route.request_headers_to_add,
+    ]
     route.route = sub_forward(model, cluster)
     return route
 
@@ -139,10 +151,9 @@ def _answer_headers(plan: Plan) -> list:  # type: ignore[type-arg]
 def _first_pass(plan: Plan, match: Match, clusters: Mapping[str, str]) -> list[Route]:
     entered = _route_match(match)
     if plan.away is None:
-        upgrade = _direct(f"{plan.graph}/upgrade", _upgrade(_route_match(match)), 404)
+        upgrade = _direct(f"{plan.graph}/upgrade", _upgrade(_route_match(match)), UPGRADE_REFUSED)
         upgrade.metadata = _metadata(graph=plan.graph)
-        closed = _direct(plan.graph, entered, 503)
-        return [upgrade, _with_processor(closed, plan)]
+        return [upgrade, _with_processor(_closed(entered), plan)]
     model = plan.away
     open_route = Route(
         match=entered,
@@ -153,6 +164,16 @@ def _first_pass(plan: Plan, match: Match, clusters: Mapping[str, str]) -> list[R
         route=forward(model, clusters[model.key], plan.timeout),
     )
     return [_with_processor(open_route, plan)]
+
+
+def _closed(match: RouteMatch) -> Route:
+    """Lead to no cluster: a 503. A direct response would too, but Envoy then ignores ``request_body_buffer_limit``."""
+    nowhere = RouteAction(
+        cluster=NOWHERE,
+        cluster_not_found_response_code=RouteActionClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
+        timeout=timedelta(0),
+    )
+    return Route(match=match, route=nowhere)
 
 
 def _with_processor(route: Route, plan: Plan) -> Route:
@@ -201,7 +222,9 @@ def _metadata(graph: str, model: str | None = None) -> Metadata:
 
 
 def _route_match(match: Match) -> RouteMatch:
-    headers = [HeaderMatcher(name=name, string_match=StringMatcher(exact=value)) for name, value in match.headers.items()]
+    headers = [
+        HeaderMatcher(name=name, string_match=StringMatcher(exact=value)) for name, value in match.headers.items()
+    ]
     if match.host is not None:
         headers.insert(0, HeaderMatcher(name=":authority", string_match=_host(match.host)))
     if match.path is not None:
@@ -223,5 +246,3 @@ def _upgrade(match: RouteMatch) -> RouteMatch:
     connection = HeaderMatcher(name="connection", string_match=StringMatcher(contains="upgrade", ignore_case=True))
     match.headers = [*match.headers, upgrade, connection]
     return match
-
-

@@ -9,13 +9,13 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 
 from extproc.engine.answers import refused
+from extproc.engine.deferred import Deferred
 from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.request import Request
 from extproc.engine.run import Run
 from extproc.errors import BadRequest, ProtocolError
 from extproc.exchange import replies
 from extproc.exchange.messages import Said, headers_of, names, read
-
 from extproc.wire.ext_proc_pb2 import ProcessingMode
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ class Plans(Protocol):
 
 GRPC = "application/grpc"
 _GRPC_UNREADABLE = BadRequest(415, "bad_encoding", "the graph reads the body, and does not read gRPC messages")
+# Envoy refuses most of these itself, but counts no body below its connection's buffer.
+_TOO_LARGE = BadRequest(413, "body_too_large", "the request's body is larger than maxBody")
 # Attached to somebody else's routes, whose filter was left as it is by default.
 _BODY_NOT_SENT = BadRequest(
-    503, "unavailable", "the graph reads the body, and Envoy's route does not send it: request_body_mode is BUFFERED there"
+    503,
+    "unavailable",
+    "the graph reads the body, and Envoy's route does not send it: request_body_mode is BUFFERED there",
 )
 
 
@@ -135,7 +139,10 @@ class Exchange:
         return self._decide("request_headers")
 
     def _decide_by_body(self, message: ProcessingRequest) -> bytes | Awaitable[bytes]:
-        self._known_request.raw_body = message.request_body.body
+        plan, request = self.plan, self._known_request
+        request.raw_body = message.request_body.body
+        if plan is not None and len(request.raw_body) > plan.max_body:
+            return replies.immediate(refused(_TOO_LARGE, plan.graph, request.id, ""), plan.id)
         return self._decide("request_body")
 
     @property
@@ -152,7 +159,7 @@ class Exchange:
         outcome = Run(plan, self._known_request, seams, seams.now() + plan.timeout).start()
         if isinstance(outcome, TailCall | Answer):
             return _reply(outcome, phase, plan.id)
-        return self._later(outcome, phase, plan.id)
+        return Deferred(lambda: self._later(outcome, phase, plan.id))
 
     async def _later(self, outcome: Awaitable[Outcome], phase: replies.Answered, graph: str) -> bytes:
         return _reply(await outcome, phase, graph)

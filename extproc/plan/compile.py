@@ -147,7 +147,9 @@ class _Building:
             on_error = step.on_error if isinstance(step.on_error, str) else self.target(other or "", tail=False)
             target = self.target(targets["step", index], tail=ends)
             names = [one.name for one in chain.steps[:index]]
-            steps.append(StepPlan(step.name, target, source, when, on_error, waits(names, source, when)))
+            # Once a tail call is handed over no other step can fail the chain: it waits for all of them.
+            due = frozenset(range(index)) if ends else waits(names, source, when)
+            steps.append(StepPlan(step.name, target, source, when, on_error, due))
         in_line = all(index == 0 or index - 1 in step.waits for index, step in enumerate(steps))
         return ChainPlan(name, tuple(steps), _template(chain.output, IN_CHAIN), in_line)
 

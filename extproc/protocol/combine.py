@@ -55,7 +55,7 @@ def vote(members: Sequence[Member]) -> bytes:
     """The first member's body with, for each element, the prediction that most of the weight is for.
 
     Equal weights: the prediction listed first. Numbers are equal by value, true is no 1, lists and objects are
-    compared whole, OpenAI's texts without white space around them. The winner keeps the text of its first voter.
+    compared whole, OpenAI's texts without white space around them. The winner keeps the text of who said it first.
 
     Raises:
         NotPredictions: All weights are 0, or a member's predictions are no match for the first's.
@@ -142,8 +142,7 @@ def _exactly(numbers: Sequence[float], shares: Sequence[int], total: int) -> flo
 
 
 def _vote(first: Column, voices: Sequence[_Voice]) -> Raw:
-    said = [(voice.share, _keys(voice, first), _texts(voice.column, first)) for voice in voices]
-    ballots = [ballot for ballot in said if ballot[0]]
+    ballots = [(voice.share, _keys(voice, first), _texts(voice.column, first)) for voice in voices]
     return array(_winner(ballots, row) for row in range(len(first.rows)))
 
 

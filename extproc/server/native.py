@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from extproc.errors import StartError
@@ -33,7 +34,7 @@ class NativeTransport:
                 host, _, port = address.rpartition(":")
                 server = await loop.create_server(self._connection, host.strip("[]"), int(port), backlog=BACKLOG)
         except OSError as error:
-            raise StartError(f"cannot listen on {address}: {error.strerror or error}") from None
+            raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from None
         self._servers.append(server)
 
     def _connection(self) -> Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -144,7 +145,9 @@ def _listening(address: Address) -> socket.socket:
     try:
         return socket.create_server((address.host, address.port), family=_family(address.host))
     except OSError as error:
-        raise StartError(f"cannot listen on {address}: {error.strerror}; choose another with --host, --port") from None
+        raise StartError(
+            f"cannot listen on {address}: {os.strerror(error.errno or 0)}; choose another with --host, --port"
+        ) from None
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -126,7 +126,9 @@ class Workers:
                 for worker in self.all:
                     await worker.ready.wait()
         except TimeoutError:
-            raise StartError(f"the workers did not start within {START_TIMEOUT:.0f} s; see their errors above") from None
+            raise StartError(
+                f"the workers did not start within {START_TIMEOUT:.0f} s; see their errors above"
+            ) from None
 
     def counts(self) -> Counter[Key]:
         """Return what all workers counted, those long gone included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import ssl
 import subprocess
@@ -29,6 +30,7 @@ class Certificates:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="extproc-tls-")
+        atexit.register(self._folder.cleanup)
         self.ca = self._path("ca.crt")
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
         self._key = key

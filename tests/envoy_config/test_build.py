@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from extproc import headers
@@ -375,7 +375,14 @@ def rooted_with(raw, name):
     return plan("models: {a: {url: 'http://a'}}\nnodes: {root: {split: {routes: [{to: a, weight: 1}]}}}", name, raw)
 
 
-@settings(derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Not shrunk: each example builds a configuration, and a failure would take minutes.
+@settings(
+    derandomize=True,
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.generate],
+)
 @given(
     st.lists(st.lists(MATCHES, min_size=1, max_size=3), min_size=1, max_size=3),
     st.lists(REQUESTS, min_size=5, max_size=10),

@@ -180,6 +180,15 @@ def test_a_weight_of_zero_never_wins():
     assert {lots.drawn(Scripted(number)) for number in (0.0, 0.5, math.nextafter(1.0, 0.0))} == {1}
 
 
+def test_rounding_never_draws_a_weight_of_zero():
+    """The largest random number takes the last route that has a weight, whatever the sums were rounded to."""
+    chance = random.Random(1)
+    for _ in range(2000):
+        weights = [chance.random() for _ in range(chance.randint(1, 9))]
+        lots = Lots.of("s", [(f"r{index}", weight) for index, weight in enumerate([*weights, 0.0])])
+        assert lots.drawn(Scripted(math.nextafter(1.0, 0.0))) == len(weights) - 1
+
+
 @pytest.mark.parametrize("weights", [(1e-300, 1e300), (5e-324, 1.7e308), (1e-9, 1e15)], ids=str)
 def test_extreme_weights(weights):
     """Weights hundreds of orders apart send every key to the heavy route, and nothing overflows."""

@@ -54,6 +54,7 @@ MISFITS = [
     ([[[1, None]], [1]], 0),
     ([[1], [10**400]], 1),
     ([[[[1, "a"]]], [[[1, 2]]]], 0),
+    ([[[[[1], [2]], [3]]], [[[1, 2], [[[3]]]]]], 1),
 ]
 
 
@@ -63,6 +64,23 @@ def test_a_member_that_does_not_fit_is_named(predictions, member):
     with pytest.raises(NotPredictions) as problem:
         of(*map(v1, predictions))
     assert problem.value.member == member
+
+
+def test_objects_keep_the_order_of_the_first():
+    """Though they are averaged by key."""
+    assert mean([(v1([{"b": 1, "a": 2}]), "v1", 1), (v1([{"a": 4, "b": 1}]), "v1", 1)]) == (
+        b'{"predictions":[{"b":1.0,"a":3.0}]}'
+    )
+
+
+@pytest.mark.parametrize("inner", [b"1", b"1,2", b"[1],2"])
+@pytest.mark.parametrize("levels", [70, 480])
+def test_predictions_nested_too_deeply_are_refused(inner, levels):
+    """The limit is a named one, and Python's stack is not it."""
+    body = b'{"predictions":' + b"[" * levels + inner + b"]" * levels + b"}"
+    with pytest.raises(NotPredictions, match="more than 64 levels") as problem:
+        of(v1([1]), body)
+    assert problem.value.member == 1
 
 
 @pytest.mark.parametrize(

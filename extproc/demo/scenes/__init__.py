@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extproc.demo.scenes import canary, maintenance, nothing, switch, wine
+from extproc.demo.scenes import canary, cascade, chain, fallback, maintenance, nothing, switch, vote, wine
 
 if TYPE_CHECKING:
     from extproc.demo.scene import Scene
 
-_ORDER = (canary, switch, wine, maintenance, nothing)
+_ORDER = (canary, switch, wine, chain, vote, cascade, fallback, maintenance, nothing)
 
 
 def scenes() -> tuple[Scene, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from extproc.expr import CompileError, compile_expression, compile_template
 from extproc.graph.pointing import point
-from extproc.graph.problems import quote
+from extproc.graph.problems import did_you_mean, quote
 from extproc.graph.tree import Mark, Scalar, locate
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Reads: TypeAlias = frozenset[tuple[str, ...]]
 NONE: Reads = frozenset()
+OF_REQUEST = frozenset({"headers", "method", "path", "query", "host", "id", "body"})
+OF_RESPONSE = frozenset({"status", "headers", "body"})
 
 HEADERS = re.compile(
     r"""\bheaders\s*\[\s*(?P<quote>["'])(?P<indexed>[^"'\\]+)(?P=quote)"""
@@ -63,9 +65,35 @@ def _compiled(report: Report, path: Path, text: Any, variables: tuple[str, ...],
     except CompileError as error:
         report.error(path, error.message, _mark(report, path, error.line, error.column))
         return NONE
-    if isinstance(text, str) and any("headers" in read for read in reads):
-        _headers(report, path, text)
+    if isinstance(text, str):
+        _fields(report, path, text, reads)
+        if any("headers" in read for read in reads):
+            _headers(report, path, text)
     return reads
+
+
+def _fields(report: Report, path: Path, text: str, reads: Reads) -> None:
+    """Refuses fields that no request or response has: a typing error would only show as a missing key, one day."""
+    for read in sorted(reads):
+        known, at = _known_fields(read)
+        if known and len(read) > at and read[at] not in known:
+            where = text.find(read[at])
+            mark = _mark(report, path, text.count("\n", 0, where) + 1, where - text.rfind("\n", 0, where))
+            whose = ".".join(read[:at])
+            report.error(path, f"{whose} has no field {quote(read[at])}{did_you_mean(read[at], known)}", mark)
+
+
+def _known_fields(read: tuple[str, ...]) -> tuple[frozenset[str], int]:
+    """The fields there are, and where in the path one of them stands."""
+    match read[0]:
+        case "request":
+            return OF_REQUEST, 1
+        case "response":
+            return OF_RESPONSE, 1
+        case "steps" | "members":
+            return OF_RESPONSE, 2
+        case _:
+            return frozenset(), 0
 
 
 def _headers(report: Report, path: Path, text: str) -> None:
