@@ -94,7 +94,9 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of load per subject and round; default: %(default)s")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="of load per subject and round; default: %(default)s"
+    )
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16], help="default: 1 16")
     parser.add_argument("--json", action="store_true")
     return parser

@@ -99,7 +99,13 @@ ensemble:
                 {"bad": "/fail", "b": "/sleep/1", "c": "/sleep/2"},
                 "ensemble:\n  require: 2\n  members: [{name: a, to: bad}, {name: b, to: b}, {name: c, to: c}]",
             ),
-            _graph("hung", "500ms", port, {"h": "/hang", "b": "/sleep/1"}, "chain:\n  steps: [{name: a, to: h}, {name: b, to: b}]"),
+            _graph(
+                "hung",
+                "500ms",
+                port,
+                {"h": "/hang", "b": "/sleep/1"},
+                "chain:\n  steps: [{name: a, to: h}, {name: b, to: b}]",
+            ),
             _graph("quick", "5s", port, {"q": "/sleep/0"}, "split:\n  routes: [{to: q, weight: 1}]"),
             _graph(
                 "stream",
@@ -152,7 +158,10 @@ def _overlap(subject: Subject, _slow_port: int, _count: int) -> dict[str, Any]:
 
 
 def _quorum(subject: Subject, _slow_port: int, _count: int) -> dict[str, Any]:
-    return {"20/50/80 ms, quorum 2, median ms": round(median(_times(subject.port, "quorum", ROUNDS)), 1), "asked": "<= 60"}
+    return {
+        "20/50/80 ms, quorum 2, median ms": round(median(_times(subject.port, "quorum", ROUNDS)), 1),
+        "asked": "<= 60",
+    }
 
 
 def _ten(subject: Subject, slow_port: int, _count: int) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class Taking(asyncio.Protocol):
         kind, *numbers = path.strip("/").split("/")
         if kind == "stats":
             said = json.dumps({"asked": Taking.asked, "opened": Taking.opened, "left": Taking.left}).encode()
-            self._transport.write(RESPONSE[: RESPONSE.index(b"content-length")] + b"content-length: %d\r\n\r\n" % len(said) + said)
+            self._transport.write(
+                RESPONSE[: RESPONSE.index(b"content-length")] + b"content-length: %d\r\n\r\n" % len(said) + said
+            )
             return
         Taking.asked[path] += 1
         self._busy = True

@@ -28,6 +28,9 @@ def test_the_proto_is_the_one_that_was_generated(tmp_path):
 
     known = Path(grpc_tools.__file__).parent / "_proto"
     source = "extproc/wire/ext_proc.proto"
-    assert protoc.main(["protoc", f"-I{ROOT}", f"-I{known}", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", source]) == 0
+    assert (
+        protoc.main(["protoc", f"-I{ROOT}", f"-I{known}", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", source])
+        == 0
+    )
     for name in ("ext_proc_pb2.py", "ext_proc_pb2.pyi"):
         assert (tmp_path / "extproc/wire" / name).read_text() == (ROOT / "extproc/wire" / name).read_text()

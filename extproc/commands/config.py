@@ -10,6 +10,9 @@ from extproc.commands.graphs import load_plans
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+
+    from extproc.plan.plan import Plan
 
 EXAMPLES = """\
 examples:
@@ -62,6 +65,12 @@ def run(options: Namespace) -> int:
         folder=Path(options.mounted_at) if options.mounted_at else out.absolute(),
     )
     out.mkdir(parents=True, exist_ok=True)
-    write(out, build(plans, layout), private=False)
+    write(out, build(plans, layout), private=_holds_secrets(plans))
     print(f"wrote {len(plans)} graphs to {out}; start: envoy -c {layout.folder / BOOTSTRAP}")
     return 0
+
+
+def _holds_secrets(plans: Sequence[Plan]) -> bool:
+    """Tell whether a header's value came out of a file: Envoy has no way to read it there itself."""
+    values = [value for plan in plans for model in plan.models.values() for value in model.document.headers.set.values()]
+    return any(not isinstance(value, str) and value.file is not None for value in values)

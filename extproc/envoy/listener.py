@@ -77,8 +77,9 @@ INGRESS_ROUTES_FILE = "rds/ingress.json"
 EGRESS_ROUTES_FILE = "rds/egress.json"
 HCM = "envoy.filters.network.http_connection_manager"
 # How long the body filter waits for one reply: the first of these above every graph's deadline. Steps, because this
-# stands in the listener, and a listener change cuts streams: an edited deadline rarely crosses one.
-_PATIENCE = (60.0, 300.0, 1200.0, 3600.0, 14400.0, 86400.0)
+# stands in the listener, and a listener change cuts streams: an edited deadline rarely crosses one. Envoy takes no more
+# than an hour, and so no graph's deadline is longer (graph/checks/deadline.py).
+_PATIENCE = (60.0, 300.0, 1200.0, 3600.0)
 _HEADERS_TIMEOUT = timedelta(seconds=30)  # a client that drips its headers; bodies are bounded by the idle timeout
 # How long the egress keeps a connection it has given up, for an answer to be read that came before the request's end. By
 # default a second, and only then would a caller learn that a model broke off.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -25,6 +26,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from extproc.envoy.addresses import several_hosts
 from extproc.envoy.layout import IDLE_TIMEOUT
+from extproc.errors import GraphError
 
 if TYPE_CHECKING:
     from extproc.graph.document import HeaderSource
@@ -59,12 +61,15 @@ def literal(value: str) -> str:
 
 
 def header_value(source: str | HeaderSource) -> str:
-    """Return a ``headers.set`` value in Envoy's format; Envoy itself reads the environment and the files."""
+    """Return a ``headers.set`` value in Envoy's format; Envoy itself reads its environment. Raises GraphError."""
     if isinstance(source, str):
         return literal(source)
     if source.env is not None:
         return f"%ENVIRONMENT({source.env})%"
-    return f"%FILE_CONTENT({source.file})%"
+    try:
+        return literal(Path(source.file or "").read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraphError(f"headers.set: cannot read {source.file}: {error}") from None
 
 
 def headers_set(model: ModelPlan) -> list[HeaderValueOption]:

@@ -140,8 +140,9 @@ class Exchange:
 
     def _decide_by_body(self, message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         plan, request = self.plan, self._known_request
-        request.raw_body = message.request_body.body
-        if plan is not None and len(request.raw_body) > plan.max_body:
+        body = message.request_body.body
+        request.raw_body = body or None  # an upload of nothing is no body, whether or not that was known before
+        if plan is not None and len(body) > plan.max_body:
             return replies.immediate(refused(_TOO_LARGE, plan.graph, request.id, ""), plan.id)
         return self._decide("request_body")
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from extproc.graph.document import Cause, Model
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+SHORTEST_ATTEMPT = 0.001  # Envoy counts whole milliseconds, and takes none for no timeout at all
 DEFAULT_ATTEMPTS = 2  # the contract's default: one more attempt where nothing was sent yet
 
 
@@ -69,7 +70,7 @@ class ModelPlan:
         """
         rule = self.retries
         share = left / rule.attempts if rule.repeats_timeouts else left
-        return min(share, self.document.timeout or share)
+        return max(min(share, self.document.timeout or share), SHORTEST_ATTEMPT)
 
     def __repr__(self) -> str:
         """Say the model's key."""

@@ -126,7 +126,7 @@ def made_of(name: str, rows: list[Any], text: Raw) -> dict[str, Any]:
     shape = shape_of(rows)
     flat = flatten(rows, len(shape))
     datatype = datatype_of(flat)
-    if len(flat) != math.prod(shape) or datatype is None:
+    if datatype is None:
         raise NotPredictions("the predictions are no tensor: not all of one shape and one type")
     leaves = flatten(read(nested(len(shape)), text, "the predictions are no tensor: not all of one shape"), len(shape))
     return {"name": name, "shape": list(shape), "datatype": datatype, "data": array(leaves)}
@@ -185,7 +185,7 @@ def fitting(datatype: str, values: Sequence[Any]) -> str:
 def _holds(datatype: str, values: Sequence[Any]) -> bool:
     types = set(map(type, values))
     if datatype in _INTEGERS:
-        return types <= {int} and _within(datatype, values)
+        return types == {int} and _within(datatype, values)
     if datatype in _REALS:
         return types <= {int, float}
     if datatype == "BOOL":
@@ -196,7 +196,7 @@ def _holds(datatype: str, values: Sequence[Any]) -> bool:
 def _within(datatype: str, values: Sequence[int]) -> bool:
     sign, bits = _INTEGERS[datatype]
     low, high = (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    return not values or (low <= min(values) and max(values) <= high)
+    return low <= min(values) and max(values) <= high
 
 
 def _scalars(texts: Sequence[Raw]) -> bool:

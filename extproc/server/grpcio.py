@@ -47,9 +47,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def service(self, details: Any) -> Any:
         path = details.method
-        return grpc.stream_stream_rpc_method_handler(
-            lambda _messages, context: _converse(self._answering, path, dict(context.invocation_metadata()), context)
-        )
+
+        async def process(_messages: Any, context: Any) -> None:
+            await _converse(self._answering, path, dict(context.invocation_metadata()), context)
+
+        return grpc.stream_stream_rpc_method_handler(process)
 
 
 async def _converse(answering: Answering, path: str, metadata: Mapping[str, str], context: Any) -> None:

@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._reading = False
         self._decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
         self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
-        self._block: tuple[int, bytes] | None = None  # a header block that CONTINUATION frames go on
+        self._block: tuple[int, int, bytes] | None = None  # a header block that CONTINUATION frames go on
         self._consumed = 0
         self.send_window = frames.DEFAULT_WINDOW
         self.initial_send_window = frames.DEFAULT_WINDOW
@@ -153,28 +153,35 @@ class Connection(asyncio.Protocol):
         if flags & frames.WITH_PRIORITY:
             block = block[5:]
         if flags & frames.END_HEADERS:
-            self._open(number, block)
+            self._opened(flags, number, block)
         else:
-            self._block = (number, block)
+            self._block = (flags, number, block)
 
     def _continuation(self, flags: int, number: int, payload: bytes) -> None:
-        if self._block is None or self._block[0] != number:
+        if self._block is None or self._block[1] != number:
             raise ConnectionBroken(frames.PROTOCOL_ERROR, "a CONTINUATION frame continues nothing")
-        block = self._block[1] + payload
+        first, _, begun = self._block
+        block = begun + payload
         if len(block) > MAX_HEADER_BLOCK:
             raise ConnectionBroken(frames.PROTOCOL_ERROR, "a header block is too large")
-        self._block = (number, block)
+        self._block = (first, number, block)
         if flags & frames.END_HEADERS:
             self._block = None
-            self._open(number, block)
+            self._opened(first, number, block)
 
-    def _open(self, number: int, block: bytes) -> None:
+    def _opened(self, flags: int, number: int, block: bytes) -> None:
+        """Take a complete header block: a new stream's, or the trailers of one, which say nothing that matters."""
         metadata = self._metadata(block)
-        if number in self._streams:
-            return  # a client's trailers: gRPC has none that matter
-        if number <= self._last_stream or not number & 1:
-            raise ConnectionBroken(frames.PROTOCOL_ERROR, "a stream's number went backwards")
-        self._last_stream = number
+        if not number & 1:
+            raise ConnectionBroken(frames.PROTOCOL_ERROR, "a client's streams have odd numbers")
+        if number > self._last_stream:
+            self._last_stream = number
+            self._begin(number, metadata)
+        stream = self._streams.get(number)
+        if stream is not None and flags & frames.END_STREAM:
+            stream.half_closed()
+
+    def _begin(self, number: int, metadata: Mapping[str, str]) -> None:
         if self.closing:
             self.write(frames.reset(number, frames.REFUSED_STREAM))  # it is safe to try elsewhere
             return

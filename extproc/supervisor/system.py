@@ -46,6 +46,7 @@ class System:
     """All processes of one ``extproc up``."""
 
     def __init__(self, settings: Settings, graphs: Sequence[Graph], plans: Sequence[Plan]) -> None:
+        _check_environment(plans)
         self.settings = settings
         self.plans = plans
         self.ingress = Address(settings.host, settings.port or _free_port(settings.host))
@@ -120,6 +121,16 @@ def _raise_one(ended: asyncio.Task[None]) -> None:
         ended.result()
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from None
+
+
+def _check_environment(plans: Sequence[Plan]) -> None:
+    """Say now which variables are missing: Envoy would send a dash in their place."""
+    for model in (model for plan in plans for model in plan.models.values()):
+        for name, value in model.document.headers.set.items():
+            if not isinstance(value, str) and value.env is not None and value.env not in os.environ:
+                raise StartError(
+                    f'model "{model.key}", header "{name}": the environment variable {value.env} is not set'
+                )
 
 
 def _run_folder(folder: Path) -> Path:

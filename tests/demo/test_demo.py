@@ -34,7 +34,7 @@ from extproc.errors import StartError
 from extproc.graph import load
 from extproc.plan.compile import compile_graph
 
-WITHIN = 120.0  # seconds; it takes 8
+WITHIN = 120.0  # seconds; it takes some 12
 ELSEWHERE = "http://127.0.0.1:40001"
 MARK = "EXTPROC_TEST_DEMO"
 
@@ -165,14 +165,9 @@ class TestOnce:
         for request in crowd:
             assert (request["model"] == small) == (max(request["alone"][small][0]) >= 0.95)
             assert request["predictions"][0] == pytest.approx(request["alone"][request["model"]][0])
-        right = {
-            who: sum(right(said(request), request["truth"]) for request in crowd)
-            for who, said in {
-                "all": lambda request: request["predictions"],
-                small: lambda request: request["alone"][small],
-            }.items()
-        }
-        assert right["all"] > right[small]
+        together = sum(right(request["predictions"], request["truth"]) for request in crowd)
+        alone = sum(right(request["alone"][small], request["truth"]) for request in crowd)
+        assert together > alone
 
     def test_fallback(self, result):
         """The broken model stays broken, and every request is answered by the other one."""

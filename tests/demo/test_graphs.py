@@ -37,11 +37,12 @@ async def port(models):
 
 
 def curl(path):
-    """The url and the body of the curl line in a graph's header."""
+    """The url, the body and the headers of the curl line in a graph's header."""
     (line,) = [line for line in path.read_text().splitlines() if line.startswith("# curl ")]
     words = shlex.split(line.removeprefix("# "))
     (url,) = [word for word in words if word.startswith("http")]
-    return urlsplit(url), words[words.index("-d") + 1]
+    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+    return urlsplit(url), words[words.index("-d") + 1], headers
 
 
 def spec(path):
@@ -56,7 +57,7 @@ def test_names(path):
 
 def test_curl_enters_the_graph(path):
     """The curl line goes to where `extproc up` listens, and to a path of the graph's own."""
-    url, _ = curl(path)
+    url, _, _ = curl(path)
     assert url.netloc == INGRESS
     assert any(
         url.path == entry.get("path") or url.path.startswith(f"{entry.get('prefix')}/") for entry in spec(path)["match"]
@@ -83,10 +84,10 @@ def test_picture(path, form):
 
 def test_explained(path):
     """The curl line's request is explained: it enters the graph, and calls or an answer follow."""
-    url, body = curl(path)
+    url, body, headers = curl(path)
     plans = [compile_graph(graph) for graph in load([path.parent]).graphs]
-    headers = {":method": "POST", ":path": url.path, ":authority": url.netloc, "content-type": "application/json"}
-    told = explain(plans, headers, body.encode(), random.Random(7))
+    pseudo = {":method": "POST", ":path": url.path, ":authority": url.netloc}
+    told = explain(plans, pseudo | headers, body.encode(), random.Random(7))
     assert told.plan
     assert told.plan.graph == path.stem
     assert {call.model for call in told.calls} <= set(spec(path).get("models", {}))
@@ -96,7 +97,7 @@ def test_explained(path):
 
 async def test_models_take_the_curl_lines_body(path, port):
     """Every model of the graph answers the curl line's body."""
-    _, body = curl(path)
+    _, body, _ = curl(path)
     for model in spec(path).get("models", {}).values():
         if urlsplit(model["url"]).netloc == NOBODY:
             continue

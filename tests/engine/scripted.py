@@ -22,8 +22,9 @@ from tests.plan.building import read
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from extproc.engine.calling import SubCall
+    from extproc.engine.calling import Caller, SubCall
     from extproc.plan.plan import Plan
+    from extproc.plan.sticky import Random
 
 BODY = b'{"instances": [[1.10, 1e400]]}'
 
@@ -126,11 +127,16 @@ def elapsed() -> int:
 async def _until(when: float) -> None:
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
-    handle = loop.call_at(when, lambda: waiter.done() or waiter.set_result(None))
+    handle = loop.call_at(when, _done, waiter)
     try:
         await waiter
     finally:
         handle.cancel()
+
+
+def _done(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def planned(nodes: str | dict[str, Any], models: Mapping[str, Any] | None = None, timeout: float = 1.0) -> Plan:
@@ -182,12 +188,12 @@ class Told:
 
 
 async def outcome_of(
-    plan: Plan, caller: ScriptedCaller, recorder: Recording, headers: Mapping[str, str], body: bytes | None, chance: Any
+    plan: Plan, caller: Caller, recorder: Recording, request: Request, random: Random
 ) -> Answer | TailCall:
     """Run a plan for one request, with the deadline that its timeout gives."""
     loop = asyncio.get_running_loop()
-    seams = Seams(Scripted(chance), recorder, caller, loop.time)
-    outcome = Run(plan, Request(dict(headers), body), seams, loop.time() + plan.timeout).start()
+    seams = Seams(random, recorder, caller, loop.time)
+    outcome = Run(plan, request, seams, loop.time() + plan.timeout).start()
     return outcome if isinstance(outcome, Answer | TailCall) else await outcome
 
 
@@ -203,7 +209,7 @@ def ask(
     known = REQUEST | {"content-type": "application/json"} | dict(headers or {})
 
     async def main() -> tuple[Answer | TailCall, int]:
-        outcome = await outcome_of(plan, caller, recorder, known, body, chance)
+        outcome = await outcome_of(plan, caller, recorder, Request(known, body), Scripted(chance))
         return outcome, elapsed()
 
     outcome, took = run(main())

@@ -30,7 +30,11 @@ def test_accepted():
 def test_not_accepted(line):
     """What is not accepted, or no 2xx, or no response at all goes on to the next: Envoy's call, with the same input."""
     found = ask(cascade(), {"a": line})
-    shown = "" if isinstance(line, Says) and line.status == 200 else f"!{line.status if isinstance(line, Says) else line.cause.value}"
+    shown = (
+        ""
+        if isinstance(line, Says) and line.status == 200
+        else f"!{line.status if isinstance(line, Says) else line.cause.value}"
+    )
     assert (found.tail.model.name, found.tail.route, found.tail.payload) == ("b", f"a{shown},b", None)
     assert found.tail.timeout == pytest.approx(0.99)
 
@@ -51,7 +55,7 @@ def test_an_accept_that_cannot_be_computed(body):
 
 def test_an_accept_that_reads_the_request():
     """``accept`` sees the request too; a body that is no JSON is the client's error."""
-    plan = cascade("request.headers.tier == \"free\" || response.status == 204")
+    plan = cascade('request.headers.tier == "free" || response.status == 204')
     assert ask(plan, {"a": Says(body=b"")}, headers={"tier": "free"}).answer.route == "a"
     assert ask(plan, {"a": Says(204, b"")}, headers={"tier": "gold"}).answer.route == "a"
     assert ask(plan, {"a": Says(body=b"")}, headers={"tier": "gold"}).tail.route == "a,b"
@@ -61,7 +65,9 @@ def test_an_accept_that_reads_the_request():
 
 def test_three_routes():
     """They are tried one after the other, each with the input."""
-    found = ask(cascade(last="c", more="{to: b, accept: response.body.ok}, "), {"a": Says(503), "b": Says(body={"ok": False})})
+    found = ask(
+        cascade(last="c", more="{to: b, accept: response.body.ok}, "), {"a": Says(503), "b": Says(body={"ok": False})}
+    )
     assert found.events == ["0 a called", "10 a 503", "10 b called", "20 b 200"]
     assert found.bodies == {"a": BODY, "b": BODY}
     assert found.tail.route == "a!503,b,c"

@@ -12,7 +12,9 @@ from tests.engine.scripted import BODY, Fails, Hangs, Says, ask, planned, predic
 OK = Says(body={"ok": True})
 TWO = "{root: {chain: {steps: [{name: one, to: a}, {name: two, to: b%s}]%s}}}"
 # Three steps that end in a sub-call: transcripts show all of them.
-THREE = "{root: {chain: {steps: [{name: one, to: a%s}, {name: two, to: b%s}, {name: three, to: c%s}], output: '${steps}'}}}"
+THREE = (
+    "{root: {chain: {steps: [{name: one, to: a%s}, {name: two, to: b%s}, {name: three, to: c%s}], output: '${steps}'}}}"
+)
 
 
 def chain(steps: str, output: str = ", output: 1", **more):
@@ -101,7 +103,10 @@ def test_template_inputs(template, expected):
 )
 def test_auto(source, target, response, expected):
     """``auto`` turns the response into the next model's request, by their protocols."""
-    plan = chain("{name: one, to: a}, {name: two, to: b, input: auto}", models={"a": {"protocol": source}, "b": {"protocol": target}})
+    plan = chain(
+        "{name: one, to: a}, {name: two, to: b, input: auto}",
+        models={"a": {"protocol": source}, "b": {"protocol": target}},
+    )
     found = ask(plan, {"a": Says(body=response.encode()), "b": OK})
     ((key, value),) = expected.items()
     assert found.bodies["b"] == f'{{"{key}":{value}}}'.encode()
@@ -193,7 +198,9 @@ def test_a_body_that_is_no_json():
 # --- when
 
 
-@pytest.mark.parametrize("when", ["false", "1", "steps.one.body.nope == 1", "has(steps.one.body.nope)", "steps.one.status == 201"])
+@pytest.mark.parametrize(
+    "when", ["false", "1", "steps.one.body.nope == 1", "has(steps.one.body.nope)", "steps.one.status == 201"]
+)
 def test_a_skipped_step(when):
     """A condition that does not hold or cannot be computed: the step is absent, and the next sees what it would have."""
     found = ask(planned(THREE % ("", f", when: '{when}'", "")), {"a": Says(body={"n": 1}), "c": Says()})
@@ -366,7 +373,10 @@ SIDE = "{name: one, to: a, input: 1}, {name: two, to: b, input: 2}"
 
 def test_independent_steps_overlap():
     """Two steps of 100 ms that do not need each other take 100 ms."""
-    found = ask(chain(SIDE, ", output: ['${steps.one.body}', '${steps.two.body}']"), {"a": Says(after=100), "b": Says(after=100)})
+    found = ask(
+        chain(SIDE, ", output: ['${steps.one.body}', '${steps.two.body}']"),
+        {"a": Says(after=100), "b": Says(after=100)},
+    )
     assert found.took == 100
     assert found.answer.body == b"[1,2]"
     assert found.events == ["0 a called", "0 b called", "100 a 200", "100 b 200"]
@@ -512,6 +522,8 @@ def test_a_body_is_only_parsed_when_it_is_asked_for():
 
 def test_output_is_json():
     """An output is a 200 with a JSON body."""
-    found = ask(chain("{name: one, to: a}", ", output: {said: '${steps.one.body.x}'}"), {"a": Says(201, text({"x": "é"}))})
+    found = ask(
+        chain("{name: one, to: a}", ", output: {said: '${steps.one.body.x}'}"), {"a": Says(201, text({"x": "é"}))}
+    )
     assert (found.answer.status, found.answer.headers) == (200, (("content-type", "application/json"),))
     assert json.loads(found.answer.body) == {"said": "é"}

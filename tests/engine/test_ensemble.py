@@ -38,7 +38,9 @@ def test_how_long_is_waited(more, took, cancelled):
     found = ask(ensemble(more), STAGGERED)
     assert found.events[:3] == ["0 a called", "0 b called", "0 c called"]
     assert found.took == took
-    assert [event for event in found.events if "cancelled" in event] == [f"{took} {name} cancelled" for name in cancelled]
+    assert [event for event in found.events if "cancelled" in event] == [
+        f"{took} {name} cancelled" for name in cancelled
+    ]
     assert found.answer.route == ",".join(name for name in "abc" if name not in cancelled)
     names = [name for name, model in zip("xyz", "abc", strict=True) if model not in cancelled]
     assert list(json.loads(found.answer.body)) == names
@@ -60,7 +62,9 @@ def test_failing_fast(wait, require, failing, took):
     status, error = found.error
     assert (status, error["code"], error["node"], error["model"]) == (502, "upstream_failed", "root", failing[0])
     open_then = [name for name in "abc" if STAGGERED[name].after > took]
-    assert [event for event in found.events if "cancelled" in event] == [f"{took} {name} cancelled" for name in open_then]
+    assert [event for event in found.events if "cancelled" in event] == [
+        f"{took} {name} cancelled" for name in open_then
+    ]
 
 
 @pytest.mark.parametrize(("require", "status"), [(1, 200), (2, 200), (3, 504)])
@@ -158,7 +162,9 @@ def test_a_bad_input():
 def test_a_bad_input_below_a_member():
     """One that shows only after a call cancels the other members at that instant."""
     deep = "{chain: {steps: [{name: one, to: a}, {name: two, to: b, input: '${steps.one.body.nope}'}]}}"
-    found = ask(ensemble(", require: 1", f"[{{name: x, to: {deep}}}, {{name: y, to: c}}]"), {"a": predicts(1), "c": Hangs()})
+    found = ask(
+        ensemble(", require: 1", f"[{{name: x, to: {deep}}}, {{name: y, to: c}}]"), {"a": predicts(1), "c": Hangs()}
+    )
     assert found.error[0] == 422
     assert found.events == ["0 a called", "0 c called", "10 a 200", "10 c cancelled"]
 
@@ -177,12 +183,19 @@ def test_collect():
 
 @pytest.mark.parametrize(
     ("more", "weights", "expected"),
-    [("mean", (1, 1, 2), [2.75]), ("mean", (0, 0, 1), [4]), ("vote", (1, 1, 1), [1]), ("vote", (1, 2, 1), [2]), ("vote", (1, 1, 3), [4])],
+    [
+        ("mean", (1, 1, 2), [2.75]),
+        ("mean", (0, 0, 1), [4]),
+        ("vote", (1, 1, 1), [1]),
+        ("vote", (1, 2, 1), [2]),
+        ("vote", (1, 1, 3), [4]),
+    ],
 )
 def test_mean_and_vote(more, weights, expected):
     """Weighted; a tie goes to the first listed, however late it came."""
     members = ", ".join(
-        f"{{name: {name}, to: {model}, weight: {weight}}}" for name, model, weight in zip("xyz", "abc", weights, strict=True)
+        f"{{name: {name}, to: {model}, weight: {weight}}}"
+        for name, model, weight in zip("xyz", "abc", weights, strict=True)
     )
     script = STAGGERED | {"a": Says(body={"predictions": [1], "id": 7}, after=90)}
     found = ask(ensemble(f", combine: {more}", f"[{members}]"), script)

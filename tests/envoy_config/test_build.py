@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extproc import headers
 from extproc.calls import headers as call_headers
+from extproc.envoy.names import NOWHERE, UPGRADE_REFUSED
 from extproc.graph import load
 from extproc.graph.document import Match
 from extproc.plan.compile import compile_graph
@@ -131,7 +132,7 @@ def test_no_graphs():
 
 def test_every_route_has_its_cluster():
     """Whatever a route leads to is a cluster of ours, or one that a model names as Envoy's own."""
-    known = {*clusters(FILES), "outbound|80||m"}
+    known = {*clusters(FILES), "outbound|80||m", NOWHERE}
     routes = [*first_pass(FILES), *second_pass(FILES).values(), *second_pass(FILES, EGRESS).values()]
     assert {route["route"]["cluster"] for route in routes if "route" in route} <= known
 
@@ -254,14 +255,15 @@ def test_header_values_stand_for_themselves(value, escaped):
 
 
 def test_secrets_are_not_written(monkeypatch, tmp_path):
-    """What a header takes from the environment or a file is read by Envoy itself and stands nowhere here."""
+    """What a header takes from the environment is read by Envoy itself and stands nowhere here; a file's content does."""
     secret = tmp_path / "secret"
     secret.write_text("s3cr3t-of-a-file")
     monkeypatch.setenv("EXTPROC_TEST_TOKEN", "s3cr3t-of-the-environment")
     written = texts(
         one_model(f"{{url: 'http://m', headers: {{set: {{a: {{env: EXTPROC_TEST_TOKEN}}, b: {{file: '{secret}'}}}}}}}}")
     )
-    assert not [name for name, text in written.items() if "s3cr3t" in text]
+    assert not [name for name, text in written.items() if "s3cr3t-of-the-environment" in text]
+    assert {name for name, text in written.items() if "s3cr3t-of-a-file" in text} == {INGRESS, EGRESS}
     options = second_pass({INGRESS: json.loads(written[INGRESS])})["fraud/m"]["request_headers_to_add"]
     assert options[0]["header"] == {"key": "a", "value": "%ENVIRONMENT(EXTPROC_TEST_TOKEN)%"}
 
@@ -320,10 +322,11 @@ def test_a_graph_that_reads_bodies():
 def test_a_graph_that_closes():
     """Without an away-model a request gets 503, and an upgrade 404 without the processor."""
     upgrade, closed = first_pass(configured(CLOSED))[:-1]
-    assert upgrade["direct_response"]["status"] == 404
+    assert upgrade["direct_response"]["status"] == UPGRADE_REFUSED
     assert "typed_per_filter_config" not in upgrade
     assert {one["name"] for one in upgrade["match"]["headers"]} == {"upgrade", "connection"}
-    assert closed["direct_response"]["status"] == 503
+    assert closed["route"]["cluster"] == NOWHERE
+    assert closed["route"]["cluster_not_found_response_code"] == "SERVICE_UNAVAILABLE"
     assert overrides(closed)[1]["failure_mode_allow"] is False
 
 

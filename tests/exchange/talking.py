@@ -112,6 +112,7 @@ PLANS = {
     ),
     "body": plan(
         """
+        maxBody: 64MiB
         models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
         nodes:
           root:

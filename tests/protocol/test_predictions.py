@@ -60,6 +60,7 @@ LOST = [
     ("v2", v2(tensor(["SECRET", [1]], [2], "BYTES"))),
     ("v2", v2(tensor([1] * 2, ["SECRET"]))),  # type: ignore[list-item]
     ("v2", v2(tensor([1], [1] * 33))),
+    ("v2", v2(tensor([[[1]]], [1, 1]))),
     ("v2", v2(tensor([1], [1], name="SECRET"), tensor([1, 2], [2], name="b"))),
     ("openai", b'{"SECRET": 1}'),
     ("openai", b'{"choices": "SECRET"}'),

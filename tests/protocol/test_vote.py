@@ -152,6 +152,16 @@ def test_winners_that_the_tensor_cannot_hold_are_refused(first, other, member):
     assert problem.value.member == member
 
 
+@pytest.mark.parametrize("row", [[1, 2, 3], [[1], 2], {"a": 1}, 1])
+@pytest.mark.parametrize("data", [[1, 2], [[1, 2]]])
+@pytest.mark.parametrize("datatype", ["INT64", "SOMETHING"])
+def test_winners_of_another_protocol_have_the_tensors_shape(row, data, datatype):
+    """Flat or nested, and whatever its datatype is."""
+    members: list[Any] = [(v2(tensor(data, [1, 2], datatype)), "v2", 1), (v1([row]), "v1", 2)]
+    with pytest.raises(NotPredictions, match="does not fit the tensor's shape"):
+        vote(members)
+
+
 def test_texts_are_compared_without_white_space_around_them():
     """The winner keeps its own."""
     found = json.loads(winner(chat("no"), chat("yes\n"), chat(" yes"), protocol="openai"))

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extproc.graph.checks import away, match, models, names, nodes, paths, references
+from extproc.graph.checks import away, deadline, match, models, names, nodes, paths, references
 
 if TYPE_CHECKING:
     from extproc.graph.document import InferenceGraph
     from extproc.graph.report import Report
 
-CHECKS = (match.check, models.check, names.check, references.check, paths.check, nodes.check, away.check)
+CHECKS = (
+    match.check,
+    models.check,
+    names.check,
+    references.check,
+    paths.check,
+    nodes.check,
+    away.check,
+    deadline.check,
+)
 
 
 def check(document: InferenceGraph, report: Report) -> None:
