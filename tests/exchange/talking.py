@@ -112,7 +112,7 @@ PLANS = {
     ),
     "body": plan(
         """
-        maxBody: 64MiB
+        maxBody: 67108864
         models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
         nodes:
           root:
