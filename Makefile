@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench format proto rendered clean
+.PHONY: help setup demo test check bench shows format proto rendered clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ check: $(STAMP) ## format, lint, types
 
 bench: $(STAMP) ## cost against Envoy's own weighted clusters
 	$(BIN)/python -m bench
+
+shows: $(STAMP) ## what the engine promises: overlap, deadlines, cancellation, streams
+	$(BIN)/python -m bench.shows
 
 format: $(STAMP) ## format and mend what can be
 	$(BIN)/ruff check --fix --quiet . || true

@@ -195,9 +195,9 @@ def _data(measured: dict[tuple[str, int], list[Figures]]) -> list[dict[str, obje
 
 
 def _print(measured: dict[tuple[str, int], list[Figures]]) -> None:
-    table = Table(title="CPU µs per request and latency; medians of rounds")
-    table.add_column("subject")
-    for column in ("conns", "p50 ms", "p99 ms", "req/s", "Envoy µs", "Python µs", "CPU ratio", "added p50 ms"):
+    table = Table(title="CPU µs per request of Envoy and Python, its ratio, and latency in ms; medians of rounds")
+    table.add_column("subject", no_wrap=True)
+    for column in ("conns", "p50", "p99", "req/s", "Envoy", "Python", "CPU", "added"):
         table.add_column(column, justify="right")
     for (name, connections), rounds in measured.items():
         of = _medians(rounds)

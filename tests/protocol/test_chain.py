@@ -123,9 +123,18 @@ def test_a_response_that_is_a_request_already_is_passed_on(source, target):
     assert next_input(source, target, REQUESTS[target]) == REQUESTS[target]
 
 
-def test_a_response_that_repeats_its_request_is_still_a_response():
-    """Some servers echo the instances."""
-    assert next_input("v1", "v1", v1([1], instances=[2])) == b'{"instances":[1]}'
+ECHOES = [
+    ("v1", {"predictions": [1]}, {"instances": [1]}),
+    ("v2", {"outputs": [tensor([1], [1])]}, {"inputs": [tensor([1], [1])]}),
+    ("openai", {"choices": [{"text": "a"}]}, {"messages": [{"role": "user", "content": "a"}]}),
+]
+
+
+@pytest.mark.parametrize(("protocol", "response", "expected"), ECHOES)
+def test_a_response_that_repeats_its_request_is_still_a_response(protocol, response, expected):
+    """Some servers echo what they were asked."""
+    echo = json.loads(REQUESTS[protocol])
+    assert json.loads(next_input(protocol, protocol, text({**echo, **response}))) == expected
 
 
 OPENAI = [
