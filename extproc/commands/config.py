@@ -72,5 +72,7 @@ def run(options: Namespace) -> int:
 
 def _holds_secrets(plans: Sequence[Plan]) -> bool:
     """Tell whether a header's value came out of a file: Envoy has no way to read it there itself."""
-    values = [value for plan in plans for model in plan.models.values() for value in model.document.headers.set.values()]
+    values = [
+        value for plan in plans for model in plan.models.values() for value in model.document.headers.set.values()
+    ]
     return any(not isinstance(value, str) and value.file is not None for value in values)

@@ -77,7 +77,7 @@ def headers_set(model: ModelPlan) -> list[HeaderValueOption]:
     return [overwrite(name, header_value(value)) for name, value in model.document.headers.set.items()]
 
 
-def forward(model: ModelPlan, cluster: str, timeout: float) -> RouteAction:
+def forward(model: ModelPlan, cluster: str, timeout: float | None) -> RouteAction:
     """Return the action that sends a request to a model, each attempt shortened to ``timeout`` seconds."""
     return RouteAction(
         cluster=cluster,
@@ -94,9 +94,9 @@ def sub_forward(model: ModelPlan, cluster: str) -> RouteAction:
 
     They are of high priority: their limits are the caller's, and the tail calls' limits do not count them.
     """
-    action = forward(model, cluster, 0.0)
+    action = forward(model, cluster, None)
     action.priority = RoutingPriority.HIGH
-    action.retry_policy = retry_policy(model, 0.0) if model.retries.on is None else None
+    action.retry_policy = retry_policy(model, None) if model.retries.on is None else None
     return action
 
 
@@ -104,15 +104,15 @@ def _whole_path(path: str) -> RegexMatchAndSubstitute:
     return RegexMatchAndSubstitute(pattern=RegexMatcher(regex="^.*$"), substitution=path.replace("\\", "\\\\"))
 
 
-def retry_policy(model: ModelPlan, timeout: float) -> RetryPolicy:
-    """Return a model's retries in Envoy's words; the per-try timeout ends at response headers."""
+def retry_policy(model: ModelPlan, timeout: float | None) -> RetryPolicy:
+    """Return a model's retries in Envoy's words; the per-try timeout ends at response headers, None bounds nothing."""
     rule = model.retries
     causes = _RETRY_ON_DEFAULT if rule.on is None else tuple(word for cause in rule.on for word in _RETRY_ON[cause])
     backoff = timedelta(seconds=rule.backoff)
     return RetryPolicy(
         retry_on=",".join(dict.fromkeys(causes)),
         num_retries=rule.attempts - 1,
-        per_try_timeout=timedelta(seconds=model.attempt_timeout(timeout)),
+        per_try_timeout=None if timeout is None else timedelta(seconds=model.attempt_timeout(timeout)),
         retriable_headers=_retriable(rule.on or ()),
         retry_back_off=RetryPolicyRetryBackOff(base_interval=backoff, max_interval=backoff * _BACKOFF_GROWTH),
         retry_host_predicate=_other_hosts() if several_hosts(model) else [],

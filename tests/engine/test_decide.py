@@ -195,7 +195,6 @@ def test_no_request_outlives_its_error():
     ("body", "headers", "status", "code"),
     [
         (b"{", {}, 400, "bad_body"),
-        (b"", {}, 400, "bad_body"),
         (b"\xff\xfe", {}, 400, "bad_body"),
         (b'"\xff"', {}, 400, "bad_body"),
         (b"{} {}", {}, 400, "bad_body"),
@@ -209,7 +208,6 @@ def test_no_request_outlives_its_error():
     ],
     ids=[
         "half",
-        "empty",
         "utf-16",
         "latin",
         "two",
@@ -236,6 +234,12 @@ def test_a_body_that_cannot_be_read(root, body, headers, status, code):
     found_status, found = error(decide(rooted(root), headers, body))
     assert (found_status, found["code"], found["graph"], found["node"]) == (status, code, "fraud", "root")
     assert found["requestId"] == "id-1"
+
+
+def test_an_upload_of_nothing():
+    """A body of no bytes is no body: it is absent, which is an expression's error, not bad JSON."""
+    root = rooted("{switch: {cases: [{name: empty, when: '!has(request.body)', to: a}], default: b}}")
+    assert called(decide(root, {}, b"")) == ("fraud/a", "root=empty,a")
 
 
 def test_a_body_that_nobody_needs():
