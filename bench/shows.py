@@ -207,7 +207,7 @@ async def _cpu_per_request(subject: Subject, seconds: float) -> float:
 
 def _leaves(subject: Subject, slow_port: int, count: int) -> dict[str, Any]:
     before = _stats(slow_port)["asked"]
-    uvloop.run(_leaving(subject.port, 500))
+    uvloop.run(_leaving(subject.port, count // 2))  # until memory is what so many at once take
     warm = _rss(subject)
     uvloop.run(_leaving(subject.port, count))
     after = _stats(slow_port)["asked"]
@@ -233,7 +233,7 @@ async def _leaving(port: int, count: int) -> None:
 
 
 def _require(subject: Subject, slow_port: int, count: int) -> dict[str, Any]:
-    uvloop.run(run(("127.0.0.1", subject.port), [_post("require")], connections=16, count=1000))
+    uvloop.run(run(("127.0.0.1", subject.port), [_post("require")], connections=16, count=count // 5))
     warm, opened = _rss(subject), _stats(slow_port)["opened"]
     result = uvloop.run(run(("127.0.0.1", subject.port), [_post("require")], connections=16, count=2 * count))
     return {

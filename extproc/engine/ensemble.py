@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from extproc.engine.trail import Trail
     from extproc.plan.plan import EnsemblePlan, MemberPlan
 
+# Bytes of responses from which on they are combined in a thread: a mean of a megabyte takes tens of milliseconds, which
+# every other request of this process would wait for.
+LARGE = 256 * 1024
+
 
 async def run_ensemble(run: Run, node: EnsemblePlan, payload: Payload, deadline: float, trail: Trail) -> Result:
     """Call all members, wait for as many as it takes, cancel the rest, combine what succeeded."""
@@ -38,7 +42,7 @@ async def run_ensemble(run: Run, node: EnsemblePlan, payload: Payload, deadline:
     succeeded = [(member, result) for member, result in results if isinstance(result, Reply) and result.ok]
     if len(succeeded) < node.require:
         return _failure(node, results, late=run.late(deadline))
-    return _answer(run, node, succeeded)
+    return await _answer(run, node, succeeded)
 
 
 async def _enough(node: EnsemblePlan, tasks: list[asyncio.Task[Result]]) -> None:
@@ -91,8 +95,10 @@ def _blamed(node: EnsemblePlan, member: MemberPlan, result: Result) -> Failure:
             raise AssertionError(result)  # a member is in no tail position
 
 
-def _answer(run: Run, node: EnsemblePlan, succeeded: list[tuple[MemberPlan, Reply]]) -> Result:
+async def _answer(run: Run, node: EnsemblePlan, succeeded: list[tuple[MemberPlan, Reply]]) -> Result:
     if node.output is not None:
         activation = run.activation | {"members": {member.name: ResponseView(reply) for member, reply in succeeded}}
         return made_json(filled(node.output, activation, node.name, "the ensemble's output"))
+    if sum(len(reply.body) for _, reply in succeeded) > LARGE:
+        return await asyncio.to_thread(combined, node, succeeded)
     return combined(node, succeeded)
