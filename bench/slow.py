@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections import Counter
-from typing import cast
+from typing import ClassVar, cast
 
 import uvloop
 
@@ -26,7 +26,7 @@ SSE_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-enco
 class Taking(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    asked: Counter[str] = Counter()
+    asked: ClassVar[Counter[str]] = Counter()
     opened = 0
     left = 0
 

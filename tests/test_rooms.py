@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "exchange": ("google.protobuf",),
     "challenge": ("numpy", "scipy", "sqlalchemy"),
     "server": ("grpc", "hpack"),
-    "calls": ("aiohttp",),
+    "calls": ("httptools",),
     "envoy": ("envoy_data_plane", "aiohttp"),
     "telemetry": ("opentelemetry", "prometheus_client"),
     "admin": ("aiohttp", "prometheus_client"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from extproc.calls.attempt import MAX_RESPONSE, opened, read
 from extproc.calls.egress import Egress
-from extproc.calls.headers import envoy_attempts
+from extproc.calls.headers import ATTEMPTS_HEADER, envoy_attempts
 from extproc.calls.hedge import hedged
 from extproc.calls.recorder import CallRecorder, Unrecorded
 from extproc.calls.retry import attempt_timeout, next_pause, retriable, status_failure
@@ -18,8 +18,7 @@ from extproc.engine.calling import Cause, Failed, Reply
 if TYPE_CHECKING:
     from random import Random
 
-    from aiohttp import ClientResponse
-
+    from extproc.calls.response import Response
     from extproc.engine.calling import SubCall
     from extproc.plan.model import RetryRule
 
@@ -94,10 +93,10 @@ class EnvoyCaller:
                 return outcome
             await asyncio.sleep(pause)
 
-    async def _answered(self, call: SubCall, tally: _Tally, limit: float) -> ClientResponse | Failed:
+    async def _answered(self, call: SubCall, tally: _Tally, limit: float) -> Response | Failed:
         """Make one attempt, hedged when it is the first, until response headers."""
 
-        async def attempt() -> ClientResponse | Failed:
+        async def attempt() -> Response | Failed:
             tally.attempts += 1
             return await opened(self._egress, call, limit)
 
@@ -108,15 +107,15 @@ class EnvoyCaller:
             answer = await hedged(attempt, hedge.after, lambda answer: _wins(call.model.retries, answer), _discard)
             tally.hedged = tally.attempts > 1
         if not isinstance(answer, Failed):
-            tally.attempts += envoy_attempts(answer.headers) - 1
+            tally.attempts += envoy_attempts(answer.header(ATTEMPTS_HEADER)) - 1
         return answer
 
 
-def _wins(rule: RetryRule, answer: ClientResponse | Failed) -> bool:
+def _wins(rule: RetryRule, answer: Response | Failed) -> bool:
     return not isinstance(answer, Failed) and not retriable(rule, status_failure(answer.status))
 
 
-def _discard(answer: ClientResponse | Failed) -> None:
+def _discard(answer: Response | Failed) -> None:
     if not isinstance(answer, Failed):
         answer.close()
 

@@ -1,14 +1,12 @@
-"""Why a call failed: Envoy's response flags and aiohttp's errors, as causes."""
+"""Why a call failed: Envoy's response flags and a connection's errors, as causes."""
 
 from __future__ import annotations
 
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
-
+from extproc.calls.egress import EgressDown
 from extproc.engine.calling import Cause
 
-# What aiohttp and the system raise for a connection; ValueError: a header or path that cannot be written as HTTP.
-FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
+# What a connection raises; ValueError: a header or path that cannot be written as HTTP.
+FOREIGN = (OSError, ValueError)
 
 # Envoy docs, "Access logging: command operators", RESPONSE_FLAGS. In this order: one reply may carry several, and the
 # first that says how the call ended counts (UF,URX: connecting failed, and retries are spent).
@@ -39,6 +37,6 @@ def cause_of_flags(flags: str) -> Cause:
 
 def cause_of_error(error: BaseException) -> Cause:
     """Return the cause behind one of the FOREIGN errors."""
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, EgressDown):
         return Cause.CONNECT
     return Cause.TIMEOUT if isinstance(error, TimeoutError) else Cause.RESET

@@ -1,98 +1,86 @@
-"""The connections to Envoy's egress listener."""
+"""The connections to Envoy's egress listener: as many as there are calls, kept for the next."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-from typing import TYPE_CHECKING
+from collections import deque
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
+from extproc.calls.connection import Connection
 
-if TYPE_CHECKING:
-    from aiohttp import ClientTimeout
-    from aiohttp.client_reqrep import ClientRequest
-    from aiohttp.tracing import Trace
+IDLE = 30.0  # a connection unused for this long is closed; Envoy's side keeps it for an hour
 
-# Envoy's own bounds of a response's head are 60 KiB and 100 headers; what it lets pass is read.
-_HEAD = 64 * 1024
-_HEADERS = 256
-_READ_AHEAD = 256 * 1024
-_IDLE = 30.0  # a connection unused for this long is closed; Envoy's side keeps it for an hour
-_AUTOMATIC = ("user-agent", "accept", "accept-encoding", "content-type")
-_UNTIMED = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+class EgressDown(ConnectionError):  # noqa: N818 - it says what is the case
+    """Envoy's egress itself could not be reached."""
 
 
 class Egress:
-    """A pool of connections to one address, ``unix:PATH`` or ``HOST:PORT``; opened in the loop that first uses it."""
+    """A pool of connections to one address, ``unix:PATH`` or ``HOST:PORT``."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.closed = False
-        self._session: aiohttp.ClientSession | None = None
+        self._all: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+        self._sweep: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        """Say the address and whether it is open."""
-        state = "closed" if self.closed else "open" if self._session is not None else "unopened"
+        """Say the address and how many connections there are."""
+        state = "closed" if self.closed else f"{len(self._all)} connections, {len(self._idle)} idle"
         return f"<Egress {self.address} {state}>"
 
-    def session(self) -> aiohttp.ClientSession:
-        """Return the session; it adds nothing to a request, follows nothing and keeps no cookies."""
-        if self._session is None:
-            self._session = _session(self.address)
-        return self._session
+    async def connection(self) -> Connection:
+        """Return a connection that is free. Raises EgressDown."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return await self._connect()
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        kind, _, rest = self.address.rpartition(":")
+        try:
+            if kind == "unix":
+                _, connection = await loop.create_unix_connection(self._made, rest)
+            else:
+                _, connection = await loop.create_connection(self._made, kind.strip("[]"), int(rest))
+        except OSError as error:
+            raise EgressDown(str(error)) from None
+        self._all.add(connection)
+        if self.closed:
+            connection.abort()
+        return connection
+
+    def _made(self) -> Connection:
+        return Connection(self._free, self._gone)
+
+    def _free(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(IDLE, self._swept)
+
+    def _gone(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _swept(self) -> None:
+        """Cut what has been idle for too long, and look again later."""
+        loop = asyncio.get_running_loop()
+        before = loop.time() - IDLE
+        while self._idle and self._idle[0].since <= before:
+            self._idle.popleft().abort()
+        self._sweep = loop.call_later(IDLE, self._swept) if self._idle else None
 
     async def close(self) -> None:
         """Cut every connection; for good."""
         self.closed = True
-        if self._session is not None:
-            await self._session.close()
-            await asyncio.sleep(0)  # the transports' own last callbacks
-
-
-def _session(address: str) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=_Connector(address),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=_UNTIMED,
-        auto_decompress=False,
-        skip_auto_headers=_AUTOMATIC,
-        read_bufsize=_READ_AHEAD,
-        max_line_size=_HEAD,
-        max_field_size=_HEAD,
-        max_headers=_HEADERS,
-    )
-    # aiohttp has no public switch for this: it would send a GET again by itself when a connection broke.
-    session._retry_connection = False  # noqa: SLF001
-    return session
-
-
-class _Connector(aiohttp.BaseConnector):
-    """As many connections as there are calls, all to one address whatever the URL's host says."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(limit=0, keepalive_timeout=_IDLE)
-        self._address = address
-
-    async def _create_connection(
-        self,
-        req: ClientRequest,
-        traces: list[Trace],  # noqa: ARG002 - aiohttp's signature
-        timeout: ClientTimeout,  # noqa: ARG002, ASYNC109 - aiohttp's signature
-    ) -> ResponseHandler:
-        loop = asyncio.get_running_loop()
-        protocol = functools.partial(_Connection, loop)
-        kind, _, rest = self._address.rpartition(":")
-        try:
-            if kind == "unix":
-                return (await loop.create_unix_connection(protocol, rest))[1]
-            return (await loop.create_connection(protocol, kind.strip("[]"), int(rest)))[1]
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
-
-
-class _Connection(ResponseHandler):
-    """A connection that is cut, never lingering: closing gently would first wait for Envoy to take what is unsent."""
-
-    def close(self) -> None:
-        self.abort()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._all):
+            connection.abort()
+        self._idle.clear()
+        await asyncio.sleep(0)  # the transports' own last callbacks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from extproc.headers import CONTROL_PREFIX, LEFT_HEADER, MODEL_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from extproc.engine.calling import SubCall
 
@@ -37,14 +37,13 @@ def request_headers(call: SubCall, left: float) -> dict[str, str]:
 
 def reply_headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     """Return a response's headers as the engine wants them: in order, lower-case, without Envoy's and the hop's own."""
-    pairs = ((_text(name).lower(), _text(value)) for name, value in raw)
+    pairs = ((_text(name), _text(value)) for name, value in raw)
     return tuple(pair for pair in pairs if pair[0] not in _NOT_KEPT and not pair[0].startswith(_NOT_SENT))
 
 
-def envoy_attempts(headers: Mapping[str, str]) -> int:
-    """Return how often Envoy itself tried to get this response."""
-    told = headers.get(ATTEMPTS_HEADER, "")
-    return int(told) if told.isdecimal() else 1
+def envoy_attempts(told: str | None) -> int:
+    """Return how often Envoy itself tried to get a response, by its ATTEMPTS_HEADER."""
+    return int(told) if told and told.isdecimal() else 1
 
 
 def _text(raw: bytes) -> str:

@@ -99,6 +99,6 @@ async def _answer(run: Run, node: EnsemblePlan, succeeded: list[tuple[MemberPlan
     if node.output is not None:
         activation = run.activation | {"members": {member.name: ResponseView(reply) for member, reply in succeeded}}
         return made_json(filled(node.output, activation, node.name, "the ensemble's output"))
-    if sum(len(reply.body) for _, reply in succeeded) > LARGE:
+    if node.combine in {"mean", "vote"} and sum(len(reply.body) for _, reply in succeeded) > LARGE:
         return await asyncio.to_thread(combined, node, succeeded)
     return combined(node, succeeded)

@@ -35,6 +35,7 @@ from envoy_data_plane.xds.type.matcher.v3 import (
     MatcherOnMatch,
 )
 
+from extproc.calls import MAX_RESPONSE
 from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, NOWHERE, ROUTE_STATE, ROUTES, UPGRADE_REFUSED
 from extproc.envoy.rewrite import forward, headers_set, overwrite, sub_forward
 from extproc.headers import (
@@ -177,14 +178,18 @@ def _closed(match: RouteMatch) -> Route:
 
 
 def _with_processor(route: Route, plan: Plan) -> Route:
-    """Turn the ext_proc filter on, with everything about the graph that must be static."""
+    """Turn the ext_proc filter on, with everything about the graph that must be static.
+
+    Envoy holds a body that a step made to the same limit as the client's own: where one may be made, the limit is what a
+    step may answer, and the processor alone keeps clients to ``maxBody``.
+    """
     route.name = plan.graph
     route.stat_prefix = plan.graph
     route.metadata = _metadata(graph=plan.graph, model=plan.away.name if plan.away else None)
     route.response_headers_to_add = _answer_headers(plan)
     route.typed_per_filter_config = {filter_of(plan): Any.pack(_overrides(plan))}
     if plan.reads_body:
-        route.request_body_buffer_limit = plan.max_body
+        route.request_body_buffer_limit = max(plan.max_body, MAX_RESPONSE) if plan.rewrites else plan.max_body
     return route
 
 

@@ -55,6 +55,9 @@ _BODY_NOT_SENT = BadRequest(
 _HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
 
 
+MAX_DIGITS = 19  # of a content-length: more are more than any limit
+
+
 class Phase(Enum):
     """What an exchange waits for."""
 
@@ -128,7 +131,7 @@ class Exchange:
 
     def _await_body(self, message: ProcessingRequest) -> bytes:
         plan, request = self.plan, self._known_request
-        if plan is None or not (refusal := _refusal(message, request)):
+        if plan is None or not (refusal := _refusal(message, request, plan.max_body)):
             return replies.CONTINUE_HEADERS
         self.phase = Phase.DONE
         if request.headers.get("content-type", "").startswith(GRPC):
@@ -177,13 +180,14 @@ class Exchange:
     }
 
 
-def _refusal(message: ProcessingRequest, request: Request) -> BadRequest | None:
+def _refusal(message: ProcessingRequest, request: Request, max_body: int) -> BadRequest | None:
     """Return why a body that must be read never can be, None where it can."""
     if request.headers.get("content-type", "").startswith(GRPC):
         return _GRPC_UNREADABLE
     if message.HasField("protocol_config") and message.protocol_config.request_body_mode == ProcessingMode.NONE:
         return _BODY_NOT_SENT
-    return None
+    length = request.headers.get("content-length", "")
+    return _TOO_LARGE if length.isdecimal() and int(length[:MAX_DIGITS]) > max_body else None
 
 
 def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:

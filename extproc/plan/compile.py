@@ -39,7 +39,7 @@ from extproc.plan.plan import (
     StepPlan,
     SwitchPlan,
 )
-from extproc.plan.reads import makes_calls, reads_body
+from extproc.plan.reads import makes_calls, reads_body, rewrites_tail
 from extproc.plan.sticky import Lots
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def compile_graph(graph: Graph) -> Plan:
         models=models,
         reads_body=reads_body(root),
         calls=makes_calls(root),
+        rewrites=rewrites_tail(root),
         away=None if away is None else models[away],
         nodes=building.done,
     )

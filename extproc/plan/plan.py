@@ -134,7 +134,7 @@ class Plan:
     """A graph compiled.
 
     ``reads_body``: no decision or sub-call is possible without the request's body. ``calls``: the processor makes
-    sub-calls, so that a reply may take as long as the deadline.
+    sub-calls, so that a reply may take as long as the deadline. ``rewrites``: the body Envoy sends on may be another.
     """
 
     graph: str
@@ -146,6 +146,7 @@ class Plan:
     models: Mapping[str, ModelPlan]
     reads_body: bool
     calls: bool
+    rewrites: bool
     away: ModelPlan | None
     nodes: Mapping[tuple[str, bool], PlanNode] = field(repr=False)
 

@@ -35,6 +35,12 @@ def makes_calls(root: PlanNode) -> bool:
     return any(isinstance(node, Call) and not node.tail for node in reachable(root))
 
 
+def rewrites_tail(root: PlanNode) -> bool:
+    """Tell whether a call that Envoy makes may take along a body that was made on the way: a chain's last step."""
+    chains = (node for node in reachable(root) if isinstance(node, ChainPlan))
+    return any(isinstance(node, Call) and node.tail for chain in chains for node in reachable(chain))
+
+
 def reachable(root: PlanNode) -> Iterator[PlanNode]:
     """Yield every node below, each once, the root first."""
     seen: set[int] = set()

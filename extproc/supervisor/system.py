@@ -72,19 +72,25 @@ class System:
         """Start everything, set ``started``, wait for ``stop``, drain and end. Raises StartError."""
         _check_free(self.ingress)
         await self.admin.start()
-        write(self.layout.folder, build(self.plans, self.layout))
         tasks: list[asyncio.Task[None]] = []
+        stopping = asyncio.create_task(stop.wait())
         try:
-            tasks.append(asyncio.create_task(self.workers.run()))
-            await _while_alive(self.workers.ready(), tasks)
-            tasks.append(asyncio.create_task(self.envoy.run()))
-            await _while_alive(self.envoy.ready(), tasks)
-            started.set()
-            await _while_alive(stop.wait(), tasks)
-            self.draining = True
-            await self.envoy.drain(DRAIN)
+            if await _before(self._start(tasks), stopping):
+                started.set()
+                await _while_alive(stopping, tasks)
+                self.draining = True
+                await self.envoy.drain(DRAIN)
         finally:
+            stopping.cancel()
             await self._end(tasks)
+
+    async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Start workers, then Envoy; ``tasks`` takes what has to go on."""
+        write(self.layout.folder, await asyncio.to_thread(build, self.plans, self.layout))
+        tasks.append(asyncio.create_task(self.workers.run()))
+        await _while_alive(self.workers.ready(), tasks)
+        tasks.append(asyncio.create_task(self.envoy.run()))
+        await _while_alive(self.envoy.ready(), tasks)
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         self.draining = True
@@ -101,6 +107,18 @@ class System:
     def counts(self) -> Counter[Key]:
         """Return all workers' counts."""
         return self.workers.counts()
+
+
+async def _before(starting, stopping: asyncio.Task[bool]) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Await a start, and return True; cancel it, and return False, when it is told to stop meanwhile."""
+    task = asyncio.ensure_future(starting)
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return False
+    await task
+    return True
 
 
 async def _while_alive(waiting, tasks: Sequence[asyncio.Task[None]]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001

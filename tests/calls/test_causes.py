@@ -4,11 +4,11 @@ import asyncio
 import random
 from dataclasses import replace
 
-import aiohttp
 import pytest
 
 from extproc.calls import EnvoyCaller
 from extproc.calls.causes import cause_of_error, cause_of_flags
+from extproc.calls.egress import EgressDown
 from extproc.engine.calling import Cause, Failed, Reply
 
 
@@ -47,9 +47,8 @@ def test_flags(flags, cause):
     ("error", "cause"),
     [
         (TimeoutError(), Cause.TIMEOUT),
-        (aiohttp.ServerTimeoutError(), Cause.TIMEOUT),
-        (aiohttp.ServerDisconnectedError(), Cause.RESET),
-        (aiohttp.ClientPayloadError(), Cause.RESET),
+        (EgressDown(), Cause.CONNECT),
+        (BrokenPipeError(), Cause.RESET),
         (ConnectionResetError(), Cause.RESET),
         (ValueError(), Cause.RESET),
     ],

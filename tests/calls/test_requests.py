@@ -170,8 +170,8 @@ async def test_over_tcp(egress, call):
 async def test_a_caller_tells_its_state(egress, call):
     """The address, whether it is open, and what is in flight."""
     caller = EnvoyCaller(egress.address, random.Random(1))
-    assert repr(caller) == f"<EnvoyCaller <Egress {egress.address} unopened> <Slots free>>"
+    assert repr(caller) == f"<EnvoyCaller <Egress {egress.address} 0 connections, 0 idle> <Slots free>>"
     await caller.call(call("m"))
-    assert repr(caller) == f"<EnvoyCaller <Egress {egress.address} open> <Slots free>>"
+    assert repr(caller) == f"<EnvoyCaller <Egress {egress.address} 1 connections, 1 idle> <Slots free>>"
     await caller.close()
     assert repr(caller) == f"<EnvoyCaller <Egress {egress.address} closed> <Slots free>>"

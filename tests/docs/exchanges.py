@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extproc.engine.calling import Cause
+from extproc.engine.outcome import TailCall
 from tests.engine.scripted import Fails, Hangs, Line, Says
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _kind(end: str) -> str:
 
 def _end(told: Told) -> str:
     outcome = told.outcome
-    if hasattr(outcome, "model"):
+    if isinstance(outcome, TailCall):
         given = "" if outcome.payload is None else f" with {(outcome.payload.body or b'').decode()}"
         return f"Envoy calls {outcome.model.name}{given}"
     if outcome.details.startswith("extproc.") and outcome.details not in {"extproc.made", "extproc.sub_call"}:

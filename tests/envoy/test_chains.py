@@ -420,7 +420,7 @@ async def test_require(system: Running):
 
 async def test_too_few_members(system: Running, models: Models):
     """When it cannot be enough any more the rest are cut off, unlisted, and the first failed one is named."""
-    behaviours = told(a={"stop": "hang"}, b={"status": 404, "json": SECRET}, c={"stop": "reset"})
+    behaviours = told(a={"stop": "hang"}, b={"status": 404, "json": SECRET}, c={"stop": "reset", "delay": 0.2})
     answer = await ask(system, "some", behaviours)
     check_error(answer, 502, "upstream_failed", "b!404,c!reset", graph="some", model="b")
     assert 'member "y"' in answer.json()["error"]["message"]

@@ -219,7 +219,8 @@ def brimful(data: bytes) -> bool:
 
 def check(number: int, method: str, data: bytes, answer: Response) -> str | None:
     """What is wrong with an answer, None where nothing is."""
-    if answer.status == 503 and brimful(data) and b"Envoy could not serve this request" in answer.body:
+    told = method == "HEAD" or b"Envoy could not serve this request" in answer.body
+    if answer.status == 503 and brimful(data) and told:
         return None
     if answer.status not in STATUSES:
         return f"{number}: {answer.status} {answer.body[:200]!r}"
@@ -285,5 +286,6 @@ async def test_whatever_is_sent(system: Running, models: Models):
     assert system.said() == ""
     faults = system.faults()
     refused = sum(count for name, count in faults.items() if name.endswith("rejected_header_mutations"))
-    assert refused == statuses[503]
+    full = sum(brimful(request(number)[1]) for number in range(REQUESTS))
+    assert statuses[503] <= refused <= full  # a gRPC client is told UNAVAILABLE with 200
     assert [name for name in faults if name.endswith(WRONG)] == []

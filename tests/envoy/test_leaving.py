@@ -177,7 +177,7 @@ async def test_a_left_call_gives_its_slot_back(system: Running, models: Models):
         stub = models["leave-one"]
         stub.forget()
         connections = await asyncio.gather(*(begin(system, "/leaving/narrow", told(HANG)) for _ in range(8)))
-        await stub.until(lambda stub=stub: len(stub.requests) >= 2)
+        await stub.wait_for_requests(2)
         await eventually(lambda: system.stats(ACTIVE)["http.ingress.downstream_rq_active"] <= 4)
         assert len(stub.requests) <= 4
         for connection in connections:
@@ -192,12 +192,13 @@ async def test_a_left_call_gives_its_slot_back(system: Running, models: Models):
 async def test_the_losers_of_a_quorum_are_cut(system: Running, models: Models):
     """As soon as enough have answered the others' connections are closed, answered or not."""
     halfway = {"size": 1000, "stop": "hang", "stop_at": "middle"}
-    answer = await client.request(system.ingress_port, "POST", "/leaving/quorum", told(HANG, {"json": 2}, halfway))
+    answer = await client.request(
+        system.ingress_port, "POST", "/leaving/quorum", told(HANG, {"json": 2, "delay": 0.2}, halfway)
+    )
     assert (answer.status, answer.json(), answer.header("x-extproc-route")) == (200, 2, "root=quorum,two")
     for name in ("leave-one", "leave-three"):
-        await models[name].until(
-            lambda name=name: all(seen.ended == "client_gone" for seen in models[name].requests), within=AT_ONCE
-        )
+        (seen,) = await models[name].wait_for_ended(1, within=AT_ONCE)
+        assert seen.ended == "client_gone"
 
 
 async def test_the_loser_of_a_hedge_is_cut(system: Running, models: Models):

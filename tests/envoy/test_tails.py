@@ -150,9 +150,6 @@ async def test_a_retry_sends_the_rewritten_body_again(system: Running, models: M
     assert len(models["tail-first"].requests) == 1
 
 
-@pytest.mark.xfail(
-    reason="Envoy answers 413: the first-pass route's request_body_buffer_limit counts the rewritten body"
-)
 @pytest.mark.parametrize("path", ["/tailsmall", "/tailsmall/again"])
 async def test_a_rewritten_body_above_max_body(system: Running, models: Models, path):
     """The size limit is for what clients send, not for what models answer."""
