@@ -21,3 +21,6 @@ def check(cascade: Cascade, path: Path, report: Report) -> None:
         expression(report, (*routes, index, "accept"), route.accept, ("request", "response"))
         if route.accept is None and index < len(cascade.routes) - 1 and report.sound((*routes, index, "accept")):
             report.error((*routes, index), "only the last route needs no accept: those after this one are never tried")
+    last = len(cascade.routes) - 1
+    if cascade.routes and cascade.routes[last].accept is not None:
+        report.warn((*routes, last, "accept"), "the last route's response is the answer whatever it is: accept is not asked")
