@@ -27,8 +27,9 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## cost against Envoy's own weighted clusters
+bench: $(STAMP) ## cost against Envoy's own weighted clusters, and what the engine promises
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.shows
 
 shows: $(STAMP) ## what the engine promises: overlap, deadlines, cancellation, streams
 	$(BIN)/python -m bench.shows

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HOST = "bench.local"
 PATH = "/v1/models/bench:predict"
 KEYS = 1000
+WIDTH = 110  # of a table that no terminal bounds
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 GRAPH = """\
@@ -213,7 +214,7 @@ def _print(measured: dict[tuple[str, int], list[Figures]]) -> None:
             f"{ratio:.2f} x",
             f"{_added(measured, name, connections):+.2f}",
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 if __name__ == "__main__":

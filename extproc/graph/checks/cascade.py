@@ -23,4 +23,6 @@ def check(cascade: Cascade, path: Path, report: Report) -> None:
             report.error((*routes, index), "only the last route needs no accept: those after this one are never tried")
     last = len(cascade.routes) - 1
     if cascade.routes and cascade.routes[last].accept is not None:
-        report.warn((*routes, last, "accept"), "the last route's response is the answer whatever it is: accept is not asked")
+        report.warn(
+            (*routes, last, "accept"), "the last route's response is the answer whatever it is: accept is not asked"
+        )
