@@ -50,11 +50,7 @@ _BODY_NOT_SENT = BadRequest(
     "unavailable",
     "the graph reads the body, and Envoy's route does not send it: request_body_mode is BUFFERED there",
 )
-
-
 _HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
-
-
 MAX_DIGITS = 19  # of a content-length: more are more than any limit
 
 

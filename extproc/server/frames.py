@@ -13,6 +13,11 @@ MAX_WINDOW = 2**31 - 1
 DEFAULT_WINDOW = 65_535
 DEFAULT_MAX_FRAME = 16_384
 
+WINDOW_REFILL = 2**30  # half of the largest window: what was taken is given back once in a gigabyte
+
+# gRPC status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = 3, 12, 13
+
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 
 END_STREAM = 0x1

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
     from extproc.server.conversation import Answering
 
-# gRPC status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
-INVALID_ARGUMENT, UNIMPLEMENTED = 3, 12
 MAX_HEADER_BLOCK = 64 * 1024  # a stream's metadata are a few hundred bytes
-WINDOW_REFILL = 2**30  # half of the largest window: refilled once in a gigabyte
 KEPT_HEADERS = 1024  # distinct header blocks remembered: one for a graph and generation, when nothing else varies
 
 log = logging.getLogger(__name__)
@@ -189,10 +186,10 @@ class Connection(asyncio.Protocol):
             conversation = self._answering.open(metadata.get(":path", ""), metadata)
         except ProtocolError as error:
             log.warning("a stream was refused: %s", error)
-            self.write(frames.trailers_failed(number, INVALID_ARGUMENT, str(error), alone=True))
+            self.write(frames.trailers_failed(number, frames.INVALID_ARGUMENT, str(error), alone=True))
             return
         if conversation is None:
-            self.write(frames.trailers_failed(number, UNIMPLEMENTED, "no such method", alone=True))
+            self.write(frames.trailers_failed(number, frames.UNIMPLEMENTED, "no such method", alone=True))
             return
         self._streams[number] = Stream(self, number, conversation)
 
@@ -214,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         self._consumed += len(payload)
-        if self._consumed >= WINDOW_REFILL:
+        if self._consumed >= frames.WINDOW_REFILL:
             self.write(frames.window_update(0, self._consumed))
             self._consumed = 0
         stream = self._streams.get(number)

@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from extproc.server.conversation import Conversation
     from extproc.server.h2 import Connection
 
-INVALID_ARGUMENT, UNIMPLEMENTED, INTERNAL = 3, 12, 13
 PREFIX = 5  # a gRPC message's head: compressed or not, and its length (gRPC over HTTP/2, "Length-Prefixed-Message")
 MAX_MESSAGE = 2**30  # no graph's maxBody is near; a length beyond it is a broken peer
-WINDOW_REFILL = 2**30  # half of the largest window
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ class Stream:
     def take(self, data: bytes) -> None:
         """Take a DATA frame's content: whole messages are answered, the rest waits for the next frame."""
         self._consumed += len(data)
-        if self._consumed >= WINDOW_REFILL:
+        if self._consumed >= frames.WINDOW_REFILL:
             self._connection.write(frames.window_update(self._number, self._consumed))
             self._consumed = 0
         if self._parts:
@@ -78,7 +76,7 @@ class Stream:
         while len(data) >= PREFIX:
             length = int.from_bytes(data[1:PREFIX], "big")
             if data[0] or length > MAX_MESSAGE:
-                self._fail(UNIMPLEMENTED, "compressed or oversized messages are not read")
+                self._fail(frames.UNIMPLEMENTED, "compressed or oversized messages are not read")
                 return
             if len(data) < PREFIX + length:
                 break
@@ -106,23 +104,23 @@ class Stream:
             return self._conversation.feed(message)
         except ProtocolError as error:
             log.warning("a stream was refused: %s", error)
-            self._fail(INVALID_ARGUMENT, str(error))
+            self._fail(frames.INVALID_ARGUMENT, str(error))
         except Exception:
             # Ours to blame. One request's fault must not end the connection that carries others; Envoy does with this
             # request what its graph says about a processor that is away.
             log.exception("a request could not be answered")
-            self._fail(INTERNAL, "the processor failed")
+            self._fail(frames.INTERNAL, "the processor failed")
         return None
 
     async def _later(self, reply: Awaitable[bytes]) -> None:
         try:
             ready = await reply
         except ProtocolError as error:
-            self._fail(INVALID_ARGUMENT, str(error))
+            self._fail(frames.INVALID_ARGUMENT, str(error))
             return
         except Exception:
             log.exception("a request could not be answered")
-            self._fail(INTERNAL, "the processor failed")
+            self._fail(frames.INTERNAL, "the processor failed")
             return
         self._task = None
         self._reply(ready)

@@ -19,7 +19,7 @@ from extproc.supervisor.workers import Workers
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from pathlib import Path
 
     from extproc.graph import Graph
@@ -109,7 +109,7 @@ class System:
         return self.workers.counts()
 
 
-async def _before(starting, stopping: asyncio.Task[bool]) -> bool:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def _before(starting: Awaitable[None], stopping: asyncio.Task[bool]) -> bool:
     """Await a start, and return True; cancel it, and return False, when it is told to stop meanwhile."""
     task = asyncio.ensure_future(starting)
     await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -121,16 +121,17 @@ async def _before(starting, stopping: asyncio.Task[bool]) -> bool:  # type: igno
     return True
 
 
-async def _while_alive(waiting, tasks: Sequence[asyncio.Task[None]]) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+async def _while_alive(waiting: Awaitable[object], tasks: Sequence[asyncio.Task[None]]) -> None:
     """Await something, unless one of the tasks that must go on ends first: then raise what ended it."""
     task = asyncio.ensure_future(waiting)
-    await asyncio.wait([task, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
+    try:
+        await asyncio.wait([task, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for running in tasks:
+            if running.done():
+                _raise_one(running)
+        await task
+    finally:
         task.cancel()
-    for running in tasks:
-        if running.done():
-            _raise_one(running)
-    await task
 
 
 def _raise_one(ended: asyncio.Task[None]) -> None:

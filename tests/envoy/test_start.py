@@ -1,11 +1,12 @@
 """A start that cannot succeed says why, ends with 1, and leaves nothing running."""
 
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
-from tests.envoy.running import START_SECONDS, launch
+from tests.envoy.running import START_SECONDS, eventually, launch
 
 pytestmark = pytest.mark.envoy
 
@@ -91,3 +92,18 @@ def test_a_host_that_is_not_ours(tmp_path):
     assert code == 1
     assert "192.0.2.1" in said
     assert "Traceback" not in said
+
+
+async def test_told_to_stop_while_starting(tmp_path):
+    """SIGTERM before it is ready ends the start: nothing is told, nothing is left, and that is no failure."""
+    (tmp_path / "graphs.yaml").write_text(GOOD)
+    state = tmp_path / "s"
+    words = ["--json", "--state", str(state), "--port", "0", "--admin", "127.0.0.1:0"]
+    with launch(["up", str(tmp_path / "graphs.yaml"), *words], tmp_path / "said", {}) as process:
+        await eventually((state / "run" / "envoy" / "bootstrap.json").exists)  # the workers come after it
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(START_SECONDS) == 0
+        assert process.stdout
+        assert process.stdout.read() == b""
+    assert left_over(tmp_path) == []
+    assert (tmp_path / "said").read_text() == ""
