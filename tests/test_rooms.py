@@ -24,7 +24,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine": ("msgspec",),
     "wire": ("google.protobuf",),
     "exchange": ("google.protobuf",),
-    "challenge": ("numpy", "scipy", "sqlalchemy"),
+    "challenge": ("msgspec", "numpy", "rapidfuzz", "scipy", "sqlalchemy"),
     "server": ("grpc", "hpack"),
     "calls": ("httptools",),
     "envoy": ("envoy_data_plane", "aiohttp"),
