@@ -4,8 +4,14 @@ MODEL_HEADER = "x-extproc-model"  # GRAPH/MODEL: which second-pass route takes t
 ROUTE_HEADER = "x-extproc-route"  # the decisions and calls, shown to the client
 GRAPH_HEADER = "x-extproc-graph"  # GRAPH@HASH: gRPC metadata to the processor, answer header to the client
 FAILED_HEADER = "x-extproc-failed"  # egress only: Envoy's response flags of a call that got no answer
+LATENCY_HEADER = "x-extproc-latency"  # microseconds from a request's first byte to its response's, as Envoy measured
 CONTROL_PREFIX = "x-extproc-"  # no client's header of this kind comes in
 DETAILS_PREFIX = "extproc."  # response code details of answers the processor computed
 PER_TRY_TIMEOUT_HEADER = "x-envoy-upstream-rq-per-try-timeout-ms"  # ends an attempt at response headers
 EXPECTED_TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"  # tells a model how long somebody will wait
 LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it
+
+
+def seconds(latency: str | None) -> float | None:
+    """Return what LATENCY_HEADER says, None where it says nothing."""
+    return int(latency) / 1e6 if latency and latency.isdecimal() else None

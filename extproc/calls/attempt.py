@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from extproc.calls.causes import FOREIGN, cause_of_error, cause_of_flags
 from extproc.calls.headers import reply_headers, request_headers
 from extproc.engine.calling import Cause, Failed, Reply
-from extproc.headers import FAILED_HEADER
+from extproc.headers import FAILED_HEADER, LATENCY_HEADER, seconds
 
 if TYPE_CHECKING:
     from extproc.calls.egress import Egress
@@ -63,4 +63,5 @@ async def read(response: Response, call: SubCall, limit: int) -> Reply | Failed:
         response.close()
     if body is None:
         return Failed(call.model.name, Cause.TOO_LARGE)
-    return Reply(response.status, reply_headers(response.raw_headers), body)
+    latency = seconds(response.header(LATENCY_HEADER))
+    return Reply(response.status, reply_headers(response.raw_headers), body, latency, call.began)

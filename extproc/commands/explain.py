@@ -92,6 +92,10 @@ def _show(explanation: Explanation) -> None:
         where = f" {call.node}.{call.part}" if call.part else ""
         console.print(f"  calls [bold]{call.model}[/]", end="")
         console.print(f" ({how}){where}" + (f", if {call.condition}" if call.condition else ""), markup=False)
+    for challenger in explanation.challengers:
+        how = "sees it" if challenger.sampled else "does not see it"
+        console.print(f"  challenger [bold]{challenger.name}[/] {how}", end="")
+        console.print(f"   {challenger.why()}", style="dim", markup=False)
     if explanation.answer is not None:
         console.print(f"  answers {explanation.answer.status}: ", end="")
         console.print(explanation.answer.body.decode(errors="replace"), markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -29,7 +29,7 @@ class SubCall:
     """One call of a model. ``deadline`` is when the whole reply must be there, by the event loop's clock.
 
     ``target`` and ``authority`` are the client's own path with query and host: the model's route rewrites them.
-    ``headers`` are ready to be sent: lower-case, without hop-by-hop and control headers.
+    ``headers`` are ready to be sent: lower-case, without hop-by-hop and control headers. ``began`` is when it was made.
     """
 
     model: ModelPlan
@@ -39,15 +39,22 @@ class SubCall:
     headers: Mapping[str, str]
     body: bytes | None
     deadline: float
+    began: float = 0.0
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A model's whole response, of any status; ``headers`` are pairs in order, names lower-case, hop-by-hop ones gone."""
+    """A model's whole response, of any status; ``headers`` are pairs in order, names lower-case, hop-by-hop ones gone.
+
+    ``latency`` is what Envoy measured from its request's first byte to the response's, in seconds, where it tells;
+    ``began`` is the call's.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    latency: float | None = field(default=None, compare=False)
+    began: float = field(default=0.0, compare=False)
 
     @property
     def ok(self) -> bool:

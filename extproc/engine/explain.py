@@ -11,6 +11,7 @@ from extproc.engine.answers import fill, passed_on, refused, respond
 from extproc.engine.request import Request
 from extproc.engine.result import Made, listed_as
 from extproc.engine.run import Run
+from extproc.engine.sampling import sampled
 from extproc.engine.seams import Seams
 from extproc.engine.views import ResponseView
 from extproc.errors import BadRequest
@@ -19,6 +20,7 @@ from extproc.plan.plan import (
     Call,
     CascadePlan,
     ChainPlan,
+    ChallengePlan,
     EnsemblePlan,
     FallbackPlan,
     PlanNode,
@@ -80,6 +82,24 @@ class PlannedCall:
         return {name: value for name, value in said.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class Shadowing:
+    """A challenger: whether it sees the request, and why."""
+
+    name: str
+    node: str
+    sampled: bool
+    share: float
+    expr: str | None
+
+    def why(self) -> str:
+        """Say the reason in a few words."""
+        if self.share >= 1:
+            return "it sees every request"
+        how = "by chance" if self.expr is None else f"by {self.expr}"
+        return f"{how}, {self.share * 100:g} % are sampled"
+
+
 @dataclass
 class Explanation:
     """What happened to one request; a Recorder of the engine's, and a Caller that is never asked."""
@@ -89,6 +109,7 @@ class Explanation:
     decisions: list[Decision] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     calls: list[PlannedCall] = field(default_factory=list)
+    challengers: list[Shadowing] = field(default_factory=list)
 
     def decided(self, _plan: Plan, node: str, branch: Branch, program: Program | None, value: object) -> None:
         """Keep a branch taken."""
@@ -110,6 +131,7 @@ class Explanation:
             "decisions": [msgspec.to_builtins(decision) for decision in self.decisions],
             "errors": [msgspec.to_builtins(failure) for failure in self.failures],
             "calls": [call.data() for call in self.calls],
+            "challengers": [msgspec.to_builtins(challenger) for challenger in self.challengers],
             "answer": _answer(self.answer, matched=self.plan is not None),
         }
 
@@ -184,6 +206,8 @@ class _Explainer:
                 return self.fallback(node, condition)
             case CascadePlan():
                 return self.cascade(node, condition)
+            case ChallengePlan():
+                return self.challenge(node, condition)
             case Call() | SplitPlan() | SwitchPlan():
                 raise AssertionError(node)  # follow() and choose() end at none of them
             case _:
@@ -265,6 +289,15 @@ class _Explainer:
             elif index == last or (made.ok and (accept is None or self.accepted(accept, made, node.name))):
                 return made
         return None
+
+    def challenge(self, node: ChallengePlan, condition: str) -> Made | None:
+        """Tell who would see the request, and follow the champion: the calls of challengers are no part of the answer."""
+        for one in node.challengers:
+            drawn = sampled(self.run, one, node.name)
+            self.explanation.challengers.append(
+                Shadowing(one.name, node.name, drawn, one.sample, one.by.text if one.by else None)
+            )
+        return self.follow(node.champion, node.name, "champion", condition)
 
     def accepted(self, accept: Program, made: Made, node: str) -> bool:
         """Tell whether a response made here is accepted."""

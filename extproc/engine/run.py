@@ -1,7 +1,7 @@
 """One request's way through a plan.
 
 Splits, switches and responds are decided without an await; where sub-calls are needed, ``start`` returns what to await.
-Everything a run starts has ended when it has: nothing outlives its request.
+Everything a run starts has ended when it has: nothing outlives its request. A challenger's leg is a run of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from extproc.engine.answers import encode, failed, passed_on, refused, respond
 from extproc.engine.calling import Cause, Failed, Reply, SubCall
 from extproc.engine.cascade import run_cascade
 from extproc.engine.chain import run_chain
+from extproc.engine.challenge import run_challenge
 from extproc.engine.deferred import Deferred
 from extproc.engine.ensemble import run_ensemble
 from extproc.engine.fallback import run_fallback
@@ -26,6 +27,7 @@ from extproc.plan.plan import (
     Call,
     CascadePlan,
     ChainPlan,
+    ChallengePlan,
     EnsemblePlan,
     FallbackPlan,
     Plan,
@@ -36,8 +38,9 @@ from extproc.plan.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Coroutine
 
+    from extproc.engine.pairing import Pair
     from extproc.engine.request import Request
     from extproc.engine.seams import Seams
 
@@ -47,17 +50,24 @@ _NO_ROUTE = "no case of the switch holds, and it has no default"
 
 
 class Run:
-    """A plan run for one request; ``deadline`` is by the event loop's clock."""
+    """A plan run for one request; ``deadline`` is by the event loop's clock.
 
-    __slots__ = ("activation", "deadline", "plan", "request", "seams", "trail")
+    ``whole``: all there is of the request is here. ``pair`` is set where a challenge sampled the request and its
+    champion's last call is Envoy's: whoever sees the response tells the pair of it.
+    """
 
-    def __init__(self, plan: Plan, request: Request, seams: Seams, deadline: float) -> None:
+    __slots__ = ("_challenged", "activation", "deadline", "pair", "plan", "request", "seams", "trail", "whole")
+
+    def __init__(self, plan: Plan, request: Request, seams: Seams, deadline: float, *, whole: bool = True) -> None:
         self.plan = plan
         self.request = request
         self.seams = seams
         self.deadline = deadline
         self.trail = Trail()
         self.activation: dict[str, object] = {"request": request}
+        self.whole = whole
+        self.pair: Pair | None = None
+        self._challenged = False
 
     def __repr__(self) -> str:
         """Say the plan and the way so far."""
@@ -67,30 +77,68 @@ class Run:
         """Run as far as no sub-call is needed: to the end, or to what is to be awaited."""
         try:
             node = self.choose(self.plan.root, self.trail)
-            if isinstance(node, Call) and node.tail:
-                self.trail.add(node.model.name)
-                return TailCall(node.model, self.trail.text())
-            if isinstance(node, RespondPlan):
-                return passed_on(respond(node, self.activation), self.trail.text())
-            if isinstance(node, Made):
-                return passed_on(node, self.trail.text())
+            if isinstance(node, ChallengePlan):
+                return self._challenge(node)
+            return self._end(node) or Deferred(lambda: self._finish(lambda payload: self._evaluate(node, payload)))
         except BadRequest as error:
             return refused(error, self.plan.graph, self.request.id, self.trail.text())
-        return Deferred(lambda: self._finish(node))
 
-    async def _finish(self, node: PlanNode) -> Outcome:
-        request = self.request
-        payload = Payload(request.raw_body, request.headers.get("content-type"), own=True)
+    def _end(self, node: PlanNode | Made) -> Outcome | None:
+        """Return how the request ends where that takes no call of our own. Raises BadRequest."""
+        match node:
+            case Call(model=model, tail=True):
+                self.trail.add(model.name)
+                return TailCall(model, self.trail.text())
+            case RespondPlan():
+                return passed_on(respond(node, self.activation), self.trail.text())
+            case Made():
+                return passed_on(node, self.trail.text())
+            case _:
+                return None
+
+    def _challenge(self, node: ChallengePlan) -> Outcome | Awaitable[Outcome]:
+        """Begin a challenge that the request reaches without a call."""
+        champion = self.choose(node.champion, self.trail)
+        if not (isinstance(champion, Call) and champion.tail):
+            return Deferred(
+                lambda: self._finish(
+                    lambda payload: run_challenge(self, node, champion, payload, self.deadline, self.trail)
+                )
+            )
+        self.pair = self.reached(node, seen=True)
+        if self.pair is not None:
+            if self.whole:
+                self.pair.begin(self._own_payload)
+            self.pair.handed_over(champion.model)
+        self.trail.add(champion.model.name)
+        return TailCall(champion.model, self.trail.text())
+
+    def reached(self, node: ChallengePlan, *, seen: bool) -> Pair | None:
+        """Tell that the request reaches the challenge, ``seen`` whole by now or later; a second time it is no pair."""
+        if self._challenged:
+            return None
+        self._challenged = True
+        return self.seams.challenging.reached(self, node, seen=seen)
+
+    @property
+    def _own_payload(self) -> Payload:
+        return Payload(self.request.raw_body, self.request.headers.get("content-type"), own=True)
+
+    async def _finish(self, work: Callable[[Payload], Coroutine[object, object, Result]]) -> Outcome:
         try:
-            result = await self.evaluate(node, payload, self.deadline, self.trail)
+            result = await work(self._own_payload)
         except BadRequest as error:
-            return refused(error, self.plan.graph, request.id, self.trail.text())
+            return refused(error, self.plan.graph, self.request.id, self.trail.text())
         return self._outcome(result)
+
+    def _evaluate(self, node: PlanNode | Made, payload: Payload) -> Coroutine[object, object, Result]:
+        return self.evaluate(node, payload, self.deadline, self.trail)
 
     def _outcome(self, result: Result) -> Outcome:
         route = self.trail.text()
         if isinstance(result, Tail):
             if self.late(result.deadline):
+                self._cut_short()
                 return failed(Failure(Cause.TIMEOUT, result.model.name), self.plan.graph, self.request.id, route)
             payload = None if result.payload.own else result.payload
             left = result.deadline - self.seams.now()
@@ -99,13 +147,18 @@ class Run:
             return failed(result, self.plan.graph, self.request.id, route)
         return passed_on(result, route)
 
+    def _cut_short(self) -> None:
+        if self.pair is not None:
+            self.pair.left()
+            self.pair = None
+
     def late(self, deadline: float) -> bool:
         """Tell whether no time is left for another call."""
         return deadline - self.seams.now() < _NOTHING_LEFT
 
     # --- nodes
 
-    async def evaluate(self, node: PlanNode, payload: Payload, deadline: float, trail: Trail) -> Result:
+    async def evaluate(self, node: PlanNode | Made, payload: Payload, deadline: float, trail: Trail) -> Result:
         """Return what comes of a node. Raises BadRequest for what fails the whole request."""
         chosen = self.choose(node, trail)
         match chosen:
@@ -123,6 +176,8 @@ class Run:
                 return await run_fallback(self, chosen, payload, deadline, trail)
             case CascadePlan():
                 return await run_cascade(self, chosen, payload, deadline, trail)
+            case ChallengePlan():
+                return await run_challenge(self, chosen, chosen.champion, payload, deadline, trail)
             case SplitPlan() | SwitchPlan():
                 raise AssertionError(chosen)  # choose() ends at neither
             case _:
@@ -141,6 +196,7 @@ class Run:
             headers=request.onward(payload.own, payload.content_type),
             body=payload.body,
             deadline=deadline,
+            began=self.seams.now(),
         )
         reply = await self.seams.caller.call(call)
         result = _judged(reply, node.model.name)
@@ -149,7 +205,7 @@ class Run:
         trail.add(node.model.name if ok else f"{node.model.name}!{shown}")
         return result
 
-    def choose(self, node: PlanNode, trail: Trail) -> PlanNode | Made:
+    def choose(self, node: PlanNode | Made, trail: Trail) -> PlanNode | Made:
         """Follow splits and switches to what is neither; a switch without a way on is a 404."""
         while True:
             match node:
@@ -169,12 +225,12 @@ class Run:
         return branch.target
 
     def _split(self, node: SplitPlan, trail: Trail) -> PlanNode:
-        key, text = (None, "") if node.by is None else self._key(node.by, node.name)
+        key, text = (None, "") if node.by is None else self.key(node.by, node.name)
         index = node.lots.sticky(text) if text else node.lots.drawn(self.seams.random)
         return self._take(node.name, node.branches[index], node.by, key, trail)
 
-    def _key(self, program: Program, node: str) -> tuple[object, str]:
-        """Return a split's key as value and as text; what has no text is no key."""
+    def key(self, program: Program, node: str) -> tuple[object, str]:
+        """Return a sticky choice's key as value and as text; what has no text is no key."""
         key = self.value(program, self.activation, node)
         try:
             return key, "" if key is None else text_of(key)
@@ -189,7 +245,7 @@ class Run:
         if node.default is None:
             error = {"code": "no_route", "message": _NO_ROUTE, "graph": self.plan.graph, "node": node.name}
             body = encode({"error": error | ({"requestId": self.request.id} if self.request.id else {})})
-            return Made(404, (("content-type", JSON),), body, "extproc.no_route")
+            return Made(404, (("content-type", JSON),), body, details="extproc.no_route")
         return self._take(node.name, node.default, None, None, trail)
 
     def value(self, program: Program, activation: dict[str, object], node: str) -> object:

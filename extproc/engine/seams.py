@@ -1,9 +1,11 @@
-"""What the engine needs from outside: chance, a clock, a caller, and somebody who is told what was decided."""
+"""What the engine needs from outside: chance, a clock, a caller, and those who are told what was decided."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from extproc.engine.pairing import UNCHALLENGED, Challenging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,3 +34,4 @@ class Seams:
     recorder: Recorder
     caller: Caller
     now: Callable[[], float]
+    challenging: Challenging = UNCHALLENGED

@@ -34,6 +34,8 @@ from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
     ProcessingMode,
     ProcessingModeHeaderSendMode,
 )
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import HeaderMutation as HeaderMutationFilter
+from envoy_data_plane.envoy.extensions.filters.http.header_mutation.v3 import Mutations
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.http.set_filter_state.v3 import Config as SetFilterState
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -64,7 +66,7 @@ from extproc.envoy.names import (
 )
 from extproc.envoy.replies import egress_replies, ingress_replies
 from extproc.envoy.routes import EGRESS_ROUTES
-from extproc.headers import CONTROL_PREFIX, ROUTE_HEADER
+from extproc.headers import CONTROL_PREFIX, LATENCY_HEADER, ROUTE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +94,7 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
         stat_prefix=INGRESS,
         rds=_rds(ROUTES, INGRESS_ROUTES_FILE, layout),
         http_filters=[
+            _hide_latency(),
             _processor_filter(FAST_FILTER, FAST_TIMEOUT),
             _processor_filter(BODY_FILTER, _patience(plans)),
             _filter_state(),
@@ -180,6 +183,12 @@ def _processor_filter(name: str, message_timeout: float) -> HttpFilter:
         status_on_error=HttpStatus(code=StatusCode.ServiceUnavailable),
     )
     return HttpFilter(name=name, typed_config=Any.pack(config), disabled=True)
+
+
+def _hide_latency() -> HttpFilter:
+    """Take a header away that is for the processor; filters see responses in reverse, so this comes after it."""
+    config = HeaderMutationFilter(mutations=Mutations(response_mutations=[Mutation(remove=LATENCY_HEADER)]))
+    return HttpFilter(name="envoy.filters.http.header_mutation", typed_config=Any.pack(config))
 
 
 def _filter_state() -> HttpFilter:

@@ -42,6 +42,7 @@ from extproc.headers import (
     EXPECTED_TIMEOUT_HEADER,
     FAILED_HEADER,
     GRAPH_HEADER,
+    LATENCY_HEADER,
     LEFT_HEADER,
     MODEL_HEADER,
     ROUTE_HEADER,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 EGRESS_ROUTES = f"{ROUTES}-egress"
 # A body that nobody reads is streamed, and kept up to this size for another attempt: maxBody's own default.
 RETRY_BUFFER = 1024 * 1024
+# From the request's first byte sent to the response's first one received: both legs are measured so, whoever calls.
+_LATENCY = overwrite(LATENCY_HEADER, "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%")
 _ROUTE_OF_REQUEST = f"%FILTER_STATE({ROUTE_STATE}:PLAIN)%"
 
 
@@ -116,13 +119,14 @@ def _action(name: str, config: Any) -> MatcherOnMatch:
 def _ingress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
     route = _model_route(plan, model, cluster)
     route.response_headers_to_remove = [FAILED_HEADER]
-    route.response_headers_to_add = _answer_headers(plan)
+    route.response_headers_to_add = [*_answer_headers(plan), *([_LATENCY] if plan.shows_response else [])]
     return route
 
 
 def _egress_model(plan: Plan, model: ModelPlan, cluster: str) -> Route:
     route = _model_route(plan, model, cluster)
     route.response_headers_to_remove = [FAILED_HEADER]
+    route.response_headers_to_add = [_LATENCY] if plan.challenge is not None else []
     # Only like this: Envoy takes the header itself away from what seems to come from outside (any x-forwarded-for).
     route.request_headers_to_add = [
         overwrite(EXPECTED_TIMEOUT_HEADER, f"%REQ({LEFT_HEADER})%"),
@@ -181,7 +185,11 @@ def _with_processor(route: Route, plan: Plan) -> Route:
     """Turn the ext_proc filter on, with everything about the graph that must be static.
 
     Envoy holds a body that a step made to the same limit as the client's own: where one may be made, the limit is what a
-    step may answer, and the processor alone keeps clients to ``maxBody``.
+    step may answer, and the processor alone keeps clients to ``maxBody``. A body that is copied for a challenge is held
+    up to a limit of its own; a larger one goes on.
+
+    Where the processor sees responses a failure is allowed in any graph: else one that dies in the middle of a response
+    would cut it. A graph that closes then leads nowhere, which is the same 503.
     """
     route.name = plan.graph
     route.stat_prefix = plan.graph
@@ -190,6 +198,8 @@ def _with_processor(route: Route, plan: Plan) -> Route:
     route.typed_per_filter_config = {filter_of(plan): Any.pack(_overrides(plan))}
     if plan.reads_body:
         route.request_body_buffer_limit = max(plan.max_body, MAX_RESPONSE) if plan.rewrites else plan.max_body
+    elif plan.shows_response:
+        route.request_body_buffer_limit = max(plan.max_body, RETRY_BUFFER)
     return route
 
 
@@ -209,7 +219,7 @@ def _overrides(plan: Plan) -> ExtProcPerRoute:
     return ExtProcPerRoute(
         overrides=ExtProcOverrides(
             processing_mode=mode,
-            failure_mode_allow=plan.away is not None,
+            failure_mode_allow=plan.away is not None or plan.shows_response,
             grpc_initial_metadata=[HeaderValue(key=GRAPH_HEADER, value=plan.id)],
         )
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
 from extproc.engine.answers import refused
 from extproc.engine.deferred import Deferred
 from extproc.engine.outcome import Answer, Outcome, TailCall
+from extproc.engine.payload import Payload
 from extproc.engine.request import Request
 from extproc.engine.run import Run
 from extproc.errors import BadRequest, ProtocolError
@@ -21,6 +22,7 @@ from extproc.wire.ext_proc_pb2 import ProcessingMode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from extproc.engine.pairing import Pair
     from extproc.engine.seams import Seams
     from extproc.plan.plan import Plan
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
@@ -59,21 +61,30 @@ class Phase(Enum):
 
     HEADERS = auto()
     BODY = auto()
+    RESPONSE = auto()
+    RESPONSE_BODY = auto()
     DONE = auto()
 
 
 class Needs(Enum):
-    """What the plan must have seen before it decides; NOTHING where no graph matches."""
+    """What the plan must have seen before it decides; NOTHING where no graph matches.
+
+    PAIR: it has decided, and what is still to come is copied for a challenge.
+    """
 
     NOTHING = auto()
     HEADERS = auto()
     BODY = auto()
+    PAIR = auto()
 
 
 class Exchange:
-    """The conversation about one request. ``graph`` is what Envoy's route named: ``graph@hash``, or nothing."""
+    """The conversation about one request. ``graph`` is what Envoy's route named: ``graph@hash``, or nothing.
 
-    __slots__ = ("_needs", "_plans", "_request", "_seams", "phase", "plan")
+    Without a challenge that samples the request it ends with the decision; the response is not seen.
+    """
+
+    __slots__ = ("_needs", "_pair", "_plans", "_request", "_seams", "phase", "plan")
 
     def __init__(self, plans: Plans, graph: str | None, seams: Seams) -> None:
         self.phase = Phase.HEADERS
@@ -82,6 +93,7 @@ class Exchange:
         self._plans = plans
         self._seams = seams
         self._request: Request | None = None
+        self._pair: Pair | None = None
         if graph is not None:
             self._enter(plans.by_id(graph), graph)
 
@@ -109,6 +121,13 @@ class Exchange:
         act, self.phase = step
         return act(self, parsed)
 
+    def gone(self) -> None:
+        """Envoy says nothing more; comes after the last reply too, and more than once."""
+        self.phase = Phase.DONE
+        if self._pair is not None:
+            self._pair.left()
+            self._pair = None
+
     def _enter(self, plan: Plan | None, graph: str) -> None:
         if plan is None:
             raise ProtocolError(f"this processor does not have {graph}: Envoy and processor are generations apart")
@@ -128,14 +147,17 @@ class Exchange:
     def _await_body(self, message: ProcessingRequest) -> bytes:
         plan, request = self.plan, self._known_request
         if plan is None or not (refusal := _refusal(message, request, plan.max_body)):
-            return replies.CONTINUE_HEADERS
+            return replies.CONTINUE_HEADERS + (replies.SHOW_AFTER_BODY if plan and plan.shows_response else b"")
         self.phase = Phase.DONE
         if request.headers.get("content-type", "").startswith(GRPC):
             return replies.immediate_grpc(refusal.message, plan.id)
         return replies.immediate(refused(refusal, plan.graph, request.id, ""), plan.id)
 
     def _decide_by_headers(self, _message: ProcessingRequest) -> bytes | Awaitable[bytes]:
-        return self._decide("request_headers")
+        return self._decide("request_headers", whole=False)
+
+    def _decide_without_body(self, _message: ProcessingRequest) -> bytes | Awaitable[bytes]:
+        return self._decide("request_headers", whole=True)
 
     def _decide_by_body(self, message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         plan, request = self.plan, self._known_request
@@ -143,7 +165,7 @@ class Exchange:
         request.raw_body = body or None  # an upload of nothing is no body, whether or not that was known before
         if plan is not None and len(body) > plan.max_body:
             return replies.immediate(refused(_TOO_LARGE, plan.graph, request.id, ""), plan.id)
-        return self._decide("request_body")
+        return self._decide("request_body", whole=True)
 
     @property
     def _known_request(self) -> Request:
@@ -151,28 +173,116 @@ class Exchange:
             raise ProtocolError("a body came before its headers")
         return self._request
 
-    def _decide(self, phase: replies.Answered) -> bytes | Awaitable[bytes]:
+    def _decide(self, phase: replies.Answered, *, whole: bool) -> bytes | Awaitable[bytes]:
         plan = self.plan
         if plan is None:
             return replies.UNTOUCHED
         seams = self._seams
-        outcome = Run(plan, self._known_request, seams, seams.now() + plan.timeout).start()
+        run = Run(plan, self._known_request, seams, seams.now() + plan.timeout, whole=whole)
+        outcome = run.start()
         if isinstance(outcome, TailCall | Answer):
-            return _reply(outcome, phase, plan.id)
-        return Deferred(lambda: self._later(outcome, phase, plan.id))
+            return self._reply(run, outcome, phase)
+        return Deferred(lambda: self._later(run, outcome, phase))
 
-    async def _later(self, outcome: Awaitable[Outcome], phase: replies.Answered, graph: str) -> bytes:
-        return _reply(await outcome, phase, graph)
+    async def _later(self, run: Run, outcome: Awaitable[Outcome], phase: replies.Answered) -> bytes:
+        return self._reply(run, await outcome, phase)
+
+    def _reply(self, run: Run, outcome: Outcome, phase: replies.Answered) -> bytes:
+        if isinstance(outcome, Answer):
+            return replies.immediate(outcome, run.plan.id)
+        if outcome.payload is None and outcome.timeout is None:
+            reply = replies.tail(phase, outcome.model.key, outcome.route)
+        else:
+            reply = replies.rewritten_tail(phase, outcome)
+        return reply if run.pair is None else reply + self._watch(run.pair, phase, whole=run.whole)
+
+    # --- a sampled request
+
+    def _watch(self, pair: Pair, phase: replies.Answered, *, whole: bool) -> bytes:
+        """Go on to see what the champion answers; return what tells Envoy to show it."""
+        self._pair = pair
+        self._needs = Needs.PAIR
+        self.phase = Phase.RESPONSE
+        if phase == "request_body":
+            return b""  # it was told with the headers
+        if whole:
+            return replies.SHOW_RESPONSE
+        request = self._known_request
+        if self.plan is not None and _too_long(request, self.plan.max_body):
+            pair.too_large()
+            return self._enough(b"")
+        self.phase = Phase.BODY
+        return replies.SHOW_ALL
+
+    @property
+    def _watched(self) -> Pair:
+        if self._pair is None:
+            raise ProtocolError("a response came that nobody asked for")
+        return self._pair
+
+    def _enough(self, reply: bytes) -> bytes:
+        """Give the last reply: Envoy goes on without us when the stream ends well."""
+        self.phase = Phase.DONE
+        self._pair = None
+        return reply
+
+    def _copy_body(self, message: ProcessingRequest) -> bytes:
+        plan, pair, body = self.plan, self._watched, message.request_body
+        if plan is None or not body.end_of_stream or len(body.body) > plan.max_body:
+            pair.too_large()
+            return self._enough(replies.CONTINUE_BODY)
+        request = self._known_request
+        request.raw_body = body.body or None
+        pair.begin(Payload(request.raw_body, request.headers.get("content-type"), own=True))
+        return replies.CONTINUE_BODY
+
+    def _answered_early(self, _message: ProcessingRequest) -> bytes:
+        """A response before the request was complete: Envoy refused it, or the model did not want to read it."""
+        self._watched.left()
+        return self._enough(replies.CONTINUE_RESPONSE_HEADERS)
+
+    def _see_headers(self, message: ProcessingRequest) -> bytes:
+        headers = headers_of(message.response_headers)
+        status = headers.pop(":status", "")
+        if not self._watched.response_began(int(status) if status.isdecimal() else 0, headers):
+            return self._enough(replies.CONTINUE_RESPONSE_HEADERS)
+        return replies.SHOW_RESPONSE_BODY
+
+    def _see_headers_only(self, message: ProcessingRequest) -> bytes:
+        pair = self._watched
+        self._see_headers(message)
+        pair.response_ended()
+        return self._enough(replies.CONTINUE_RESPONSE_HEADERS)
+
+    def _see_body(self, message: ProcessingRequest) -> bytes:
+        pair, body = self._watched, message.response_body
+        wanted = pair.response_body(body.body)
+        if wanted and not body.end_of_stream:
+            return replies.CONTINUE_RESPONSE_BODY
+        if wanted:
+            pair.response_ended()
+        return self._enough(replies.CONTINUE_RESPONSE_BODY)
+
+    def _see_trailers(self, _message: ProcessingRequest) -> bytes:
+        self._watched.response_ended()
+        return self._enough(replies.CONTINUE_RESPONSE_TRAILERS)
 
     _TABLE: ClassVar[dict[tuple[Phase, Needs, Said], tuple[_Act, Phase]]] = {
         # the phase, what the plan needs, what Envoy said: what is done, the next phase
         (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS): (_pass, Phase.DONE),
         (Phase.HEADERS, Needs.NOTHING, Said.REQUEST_HEADERS_ONLY): (_pass, Phase.DONE),
         (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS): (_decide_by_headers, Phase.DONE),
-        (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS_ONLY): (_decide_by_headers, Phase.DONE),
+        (Phase.HEADERS, Needs.HEADERS, Said.REQUEST_HEADERS_ONLY): (_decide_without_body, Phase.DONE),
         (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS): (_await_body, Phase.BODY),
-        (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (_decide_by_headers, Phase.DONE),
+        (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (_decide_without_body, Phase.DONE),
         (Phase.BODY, Needs.BODY, Said.REQUEST_BODY): (_decide_by_body, Phase.DONE),
+        (Phase.BODY, Needs.PAIR, Said.REQUEST_BODY): (_copy_body, Phase.RESPONSE),
+        (Phase.BODY, Needs.PAIR, Said.RESPONSE_HEADERS): (_answered_early, Phase.DONE),
+        (Phase.BODY, Needs.PAIR, Said.RESPONSE_HEADERS_ONLY): (_answered_early, Phase.DONE),
+        (Phase.RESPONSE, Needs.PAIR, Said.RESPONSE_HEADERS): (_see_headers, Phase.RESPONSE_BODY),
+        (Phase.RESPONSE, Needs.PAIR, Said.RESPONSE_HEADERS_ONLY): (_see_headers_only, Phase.DONE),
+        (Phase.RESPONSE_BODY, Needs.PAIR, Said.RESPONSE_BODY): (_see_body, Phase.RESPONSE_BODY),
+        (Phase.RESPONSE_BODY, Needs.PAIR, Said.RESPONSE_TRAILERS): (_see_trailers, Phase.DONE),
     }
 
 
@@ -182,13 +292,10 @@ def _refusal(message: ProcessingRequest, request: Request, max_body: int) -> Bad
         return _GRPC_UNREADABLE
     if message.HasField("protocol_config") and message.protocol_config.request_body_mode == ProcessingMode.NONE:
         return _BODY_NOT_SENT
+    return _TOO_LARGE if _too_long(request, max_body) else None
+
+
+def _too_long(request: Request, max_body: int) -> bool:
+    """Tell whether a request says itself that its body is too large."""
     length = request.headers.get("content-length", "")
-    return _TOO_LARGE if length.isdecimal() and int(length[:MAX_DIGITS]) > max_body else None
-
-
-def _reply(outcome: Outcome, phase: replies.Answered, graph: str) -> bytes:
-    if isinstance(outcome, Answer):
-        return replies.immediate(outcome, graph)
-    if outcome.payload is None and outcome.timeout is None:
-        return replies.tail(phase, outcome.model.key, outcome.route)
-    return replies.rewritten_tail(phase, outcome)
+    return length.isdecimal() and int(length[:MAX_DIGITS]) > max_body

@@ -22,6 +22,7 @@ class Said(Enum):
     REQUEST_BODY = "request_body"
     REQUEST_TRAILERS = "request_trailers"
     RESPONSE_HEADERS = "response_headers"
+    RESPONSE_HEADERS_ONLY = "response_headers, end of stream"
     RESPONSE_BODY = "response_body"
     RESPONSE_TRAILERS = "response_trailers"
 
@@ -40,6 +41,8 @@ def read(message: bytes) -> tuple[Said, ProcessingRequest]:
         raise ProtocolError("Envoy sent a message that says nothing")
     if name == "request_headers" and parsed.request_headers.end_of_stream:
         return Said.REQUEST_HEADERS_ONLY, parsed
+    if name == "response_headers" and parsed.response_headers.end_of_stream:
+        return Said.RESPONSE_HEADERS_ONLY, parsed
     return _KINDS[name], parsed
 
 

@@ -18,6 +18,7 @@ from extproc.wire.ext_proc_pb2 import (
     HeaderValue,
     HeaderValueOption,
     ImmediateResponse,
+    ProcessingMode,
     ProcessingResponse,
 )
 
@@ -37,13 +38,42 @@ def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
     return [HeaderValueOption(header=HeaderValue(key=name, raw_value=value.encode())) for name, value in headers]
 
 
-def _continue() -> ProcessingResponse:
+def _continue(said: str) -> bytes:
     reply = ProcessingResponse()
-    reply.request_headers.SetInParent()
-    return reply
+    getattr(reply, said).SetInParent()
+    return reply.SerializeToString()
 
 
-CONTINUE_HEADERS = _continue().SerializeToString()
+CONTINUE_HEADERS = _continue("request_headers")
+CONTINUE_BODY = _continue("request_body")
+CONTINUE_RESPONSE_HEADERS = _continue("response_headers")
+CONTINUE_RESPONSE_BODY = _continue("response_body")
+CONTINUE_RESPONSE_TRAILERS = _continue("response_trailers")
+
+
+def _mode(request_body: ProcessingMode.BodySendMode, response_body: ProcessingMode.BodySendMode) -> bytes:
+    """Return a change of what Envoy sends from here on: appended to a reply it is a part of it.
+
+    Serialized protobuf messages that are put together are merged (protobuf docs, "Encoding", last one wins).
+    """
+    mode = ProcessingMode(
+        request_header_mode=ProcessingMode.SEND,
+        response_header_mode=ProcessingMode.SEND,
+        request_body_mode=request_body,
+        response_body_mode=response_body,
+        request_trailer_mode=ProcessingMode.SKIP,
+        response_trailer_mode=ProcessingMode.SKIP if response_body == ProcessingMode.NONE else ProcessingMode.SEND,
+    )
+    return ProcessingResponse(mode_override=mode).SerializeToString()
+
+
+# A request's body is copied as far as Envoy's buffer goes: one that is larger goes on all the same (partially buffered),
+# which no other mode does for certain. Of the response the headers come first; in the answer to them the body is asked
+# for, in pieces that are never held. Asked for any earlier, Envoy takes the response's content-length away (seen on 1.40).
+SHOW_ALL = _mode(ProcessingMode.BUFFERED_PARTIAL, ProcessingMode.NONE)
+SHOW_RESPONSE = _mode(ProcessingMode.NONE, ProcessingMode.NONE)
+SHOW_AFTER_BODY = _mode(ProcessingMode.BUFFERED, ProcessingMode.NONE)
+SHOW_RESPONSE_BODY = CONTINUE_RESPONSE_HEADERS + _mode(ProcessingMode.NONE, ProcessingMode.STREAMED)
 
 
 @lru_cache(KEPT_REPLIES)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from extproc.errors import GraphError
 from extproc.expr import Program, Template, compile_expression, compile_template
 from extproc.graph.away import away_model
+from extproc.graph.challenged import challenge_key
 from extproc.graph.document import (
     Cascade,
     Chain,
@@ -28,6 +28,9 @@ from extproc.plan.plan import (
     Call,
     CascadePlan,
     ChainPlan,
+    ChallengePlan,
+    ChallengerPlan,
+    ComparePlan,
     EnsemblePlan,
     FallbackPlan,
     Input,
@@ -39,8 +42,8 @@ from extproc.plan.plan import (
     StepPlan,
     SwitchPlan,
 )
-from extproc.plan.reads import makes_calls, reads_body, rewrites_tail
-from extproc.plan.sticky import Lots
+from extproc.plan.reads import makes_calls, reachable, reads_body, rewrites_tail, tail_called
+from extproc.plan.sticky import Lots, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,11 +54,11 @@ if TYPE_CHECKING:
 REQUEST = frozenset({"request"})
 IN_CHAIN = frozenset({"request", "steps"})
 IN_ENSEMBLE = frozenset({"request", "members"})
-IN_CASCADE = frozenset({"request", "response"})
+WITH_RESPONSE = frozenset({"request", "response"})
 
 
 def compile_graph(graph: Graph) -> Plan:
-    """Compile a loaded graph. Raises GraphError for what is valid but not run yet."""
+    """Compile a loaded graph."""
     spec = graph.document.spec
     models = {name: plan_model(graph.name, name, model) for name, model in spec.models.items()}
     building = _Building(graph, models, flatten(spec))
@@ -73,6 +76,7 @@ def compile_graph(graph: Graph) -> Plan:
         calls=makes_calls(root),
         rewrites=rewrites_tail(root),
         away=None if away is None else models[away],
+        challenge=next((node for node in reachable(root) if isinstance(node, ChallengePlan)), None),
         nodes=building.done,
     )
 
@@ -113,13 +117,10 @@ class _Building:
                 return FallbackPlan(name, tuple(zip(targets, timeouts, strict=True)), frozenset(fallback.on))
             case Cascade() as cascade:
                 targets = self._routes(branches, tail=tail)
-                accepts = [_expression(route.accept, IN_CASCADE) for route in cascade.routes]
+                accepts = [_expression(route.accept, WITH_RESPONSE) for route in cascade.routes]
                 return CascadePlan(name, tuple(zip(targets, accepts, strict=True)))
-            case Challenge():
-                raise GraphError(
-                    f"{self._graph.source}: spec.nodes.{name}: a challenge is part of the language, but this version "
-                    "does not run it yet"
-                )
+            case Challenge() as challenge:
+                return self._challenge(name, challenge, branches, tail=tail)
 
     def _branches(self, name: str, branches: Sequence[GraphBranch], *, tail: bool) -> list[Branch]:
         return [
@@ -164,6 +165,37 @@ class _Building:
         require = len(members) if ensemble.require is None else ensemble.require
         output = _template(ensemble.output, IN_ENSEMBLE)
         return EnsemblePlan(name, members, require, ensemble.wait, ensemble.combine or "collect", output)
+
+    def _challenge(
+        self, name: str, challenge: Challenge, branches: Sequence[GraphBranch], *, tail: bool
+    ) -> ChallengePlan:
+        champion = self.target(branches[0].target, tail=tail)
+        seed = f"{self._graph.name}/{name}"
+        challengers = tuple(
+            ChallengerPlan(
+                one.name,
+                self.target(branch.target, tail=False),
+                one.sample,
+                _expression(one.by, REQUEST),
+                prefix_of(seed, one.name),
+            )
+            for one, branch in zip(challenge.challengers, branches[1:], strict=True)
+        )
+        compare = challenge.compare
+        return ChallengePlan(
+            name=name,
+            key=challenge_key(self._graph),
+            champion=champion,
+            again=self.target(branches[0].target, tail=False) if challenge.noise else None,
+            challengers=challengers,
+            compare=ComparePlan(
+                _expression(compare.value, WITH_RESPONSE),
+                compare.kind,
+                compare.tolerance,
+                _expression(compare.by, REQUEST),
+            ),
+            shown=tail_called(champion),
+        )
 
 
 def _switch(name: str, switch: Switch, branches: list[Branch]) -> SwitchPlan:

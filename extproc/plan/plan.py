@@ -124,8 +124,50 @@ class CascadePlan:
     routes: tuple[tuple[PlanNode, Program | None], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ChallengerPlan:
+    """A challenger. Its calls are sub-calls, whose responses the client never sees.
+
+    ``prefix`` stands before the key in the hash that makes sampling sticky: that of a split with the seed
+    ``GRAPH/NODE`` and a route of the challenger's name.
+    """
+
+    name: str
+    target: PlanNode
+    sample: float
+    by: Program | None
+    prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePlan:
+    """What is compared on both legs, and by what the figures are told apart."""
+
+    value: Program | None
+    kind: Literal["number", "label", "vector", "text"] | None
+    tolerance: float | None
+    by: Program | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengePlan:
+    """A challenge; ``key`` is what its evidence belongs to.
+
+    ``again`` is the champion as sub-calls, to be compared with itself; None without ``noise``. ``shown``: the champion's
+    answer may be that of a call that Envoy makes itself, so its response has to be shown to the processor.
+    """
+
+    name: str
+    key: str
+    champion: PlanNode
+    again: PlanNode | None
+    challengers: tuple[ChallengerPlan, ...]
+    compare: ComparePlan
+    shown: bool
+
+
 PlanNode: TypeAlias = (
-    Call | SplitPlan | SwitchPlan | RespondPlan | ChainPlan | EnsemblePlan | FallbackPlan | CascadePlan
+    Call | SplitPlan | SwitchPlan | RespondPlan | ChainPlan | EnsemblePlan | FallbackPlan | CascadePlan | ChallengePlan
 )
 
 
@@ -135,6 +177,7 @@ class Plan:
 
     ``reads_body``: no decision or sub-call is possible without the request's body. ``calls``: the processor makes
     sub-calls, so that a reply may take as long as the deadline. ``rewrites``: the body Envoy sends on may be another.
+    What only challengers need counts for none of them.
     """
 
     graph: str
@@ -148,7 +191,13 @@ class Plan:
     calls: bool
     rewrites: bool
     away: ModelPlan | None
+    challenge: ChallengePlan | None
     nodes: Mapping[tuple[str, bool], PlanNode] = field(repr=False)
+
+    @property
+    def shows_response(self) -> bool:
+        """Whether the processor may have to see a response that Envoy brings."""
+        return self.challenge is not None and self.challenge.shown
 
     def __repr__(self) -> str:
         """Say id, what is read, and where requests go without a processor."""

@@ -8,6 +8,7 @@ from extproc.plan.plan import (
     Call,
     CascadePlan,
     ChainPlan,
+    ChallengePlan,
     EnsemblePlan,
     FallbackPlan,
     PlanNode,
@@ -37,8 +38,12 @@ def makes_calls(root: PlanNode) -> bool:
 
 def rewrites_tail(root: PlanNode) -> bool:
     """Tell whether a call that Envoy makes may take along a body that was made on the way: a chain's last step."""
-    chains = (node for node in reachable(root) if isinstance(node, ChainPlan))
-    return any(isinstance(node, Call) and node.tail for chain in chains for node in reachable(chain))
+    return any(tail_called(node) for node in reachable(root) if isinstance(node, ChainPlan))
+
+
+def tail_called(root: PlanNode) -> bool:
+    """Tell whether the response may be one that Envoy brings itself."""
+    return any(isinstance(node, Call) and node.tail for node in reachable(root))
 
 
 def reachable(root: PlanNode) -> Iterator[PlanNode]:
@@ -55,7 +60,7 @@ def reachable(root: PlanNode) -> Iterator[PlanNode]:
 
 
 def successors(node: PlanNode) -> list[PlanNode]:
-    """Return what a node leads to, in document order."""
+    """Return what a node leads to on the client's way, in document order: no challenger."""
     match node:
         case Call() | RespondPlan():
             return []
@@ -70,6 +75,8 @@ def successors(node: PlanNode) -> list[PlanNode]:
             return [member.target for member in node.members]
         case FallbackPlan() | CascadePlan():
             return [target for target, _ in node.routes]
+        case ChallengePlan():
+            return [node.champion]
         case _:
             assert_never(node)
 
@@ -97,6 +104,8 @@ def _expressions(node: PlanNode) -> Iterable[Program | Template]:
             return [*inputs, node.output] if node.output else inputs
         case CascadePlan():
             return [accept for _, accept in node.routes if accept]
+        case ChallengePlan():
+            return [challenger.by for challenger in node.challengers if challenger.by]
         case _:
             assert_never(node)
 

@@ -20,6 +20,10 @@ class Conversation(Protocol):
         """Take a message, return the reply, or what it can be awaited from. Raises ProtocolError."""
         ...
 
+    def gone(self) -> None:
+        """The stream has ended, well or badly; nothing more is fed."""
+        ...
+
 
 class Answering(Protocol):
     """Opens conversations by method path."""

@@ -11,7 +11,7 @@ from extproc.errors import ProtocolError, StartError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extproc.server.conversation import Answering
+    from extproc.server.conversation import Answering, Conversation
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),  # the graph's maxBody bounds bodies; grpcio's 4 MiB would be a 500
@@ -55,6 +55,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 async def _converse(answering: Answering, path: str, metadata: Mapping[str, str], context: Any) -> None:
+    conversation: Conversation | None = None
     try:
         conversation = answering.open(path, metadata)
         if conversation is None:
@@ -67,3 +68,6 @@ async def _converse(answering: Answering, path: str, metadata: Mapping[str, str]
                 return
     except ProtocolError as error:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    finally:
+        if conversation is not None:
+            conversation.gone()

@@ -52,3 +52,6 @@ class HealthCheck:
     def feed(self, _message: bytes) -> bytes:
         """Return the health, whichever service is asked for."""
         return self._answer
+
+    def gone(self) -> None:
+        """Do nothing: there is nothing to give up."""

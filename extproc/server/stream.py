@@ -187,9 +187,11 @@ class Stream:
     def _end(self) -> None:
         self._ended = True
         self._connection.forget(self._number)
+        self._conversation.gone()
 
     def cancel(self) -> None:
         """The peer has left: nothing more is sent, and what is under way is cancelled."""
         self._ended = True
         if self._task is not None:
             self._task.cancel()
+        self._conversation.gone()

@@ -1,23 +1,31 @@
 """A worker process: one event loop, one processor, told what to do over its standard input.
 
-Lines of JSON. The supervisor says ``{"listen": [...], "egress": ..., "graphs": [...]}`` once, the worker says ``{"ready": true}`` when
-it listens, and from then on ``{"counts": [[[name, label, ...], n], ...]}`` with all that changed, once a second at most.
-The end of standard input is the end of the supervisor, and so of the worker.
+Lines of JSON. The supervisor says ``Orders`` once, the worker says ``{"ready": true}`` when it listens, and from then on, twice
+a second at most, ``{"counts": [[[name, label, ...], n], ...]}`` with all that changed, and ``{"windows": [...]}`` with what its
+challenges saw. ``{"generation": n, "graphs": [...]}`` puts a generation in force, which it confirms: ``{"generation": n}``. The
+end of standard input is the end of the supervisor, and so of the worker.
+
+The worker never waits for its supervisor: while that does not read, nothing is said, and sums go on being summed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import signal
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import uvloop
 
 from extproc.calls import EnvoyCaller
+from extproc.challenge.arena import Arena
+from extproc.challenge.limits import Limits
 from extproc.engine.seams import Seams
 from extproc.graph import load_raw
 from extproc.plan.compile import compile_graph
@@ -35,30 +43,73 @@ GRACE = 1.0  # seconds that streams have at the end: by then Envoy was drained, 
 REPORT_EVERY = 0.5  # what the admin address shows is at most a second old
 
 
+# Bytes that wait for the supervisor to read them before nothing more is said to it.
+UNREAD = 256 * 1024
+
+
 class Orders(msgspec.Struct, frozen=True):
-    """What a worker is told at its start; ``graphs`` are as ``Graph.raw``."""
+    """What a worker is told at its start; ``graphs`` are as ``Graph.raw``, ``ledger`` is a file that is not there yet."""
 
     listen: tuple[str, ...]
     egress: str
     graphs: tuple[dict[str, Any], ...]
+    ledger: str | None = None
+    bodies: bool = False
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """A new generation."""
+
+    generation: int
+    graphs: tuple[dict[str, Any], ...]
 
 
 class Worker:
-    """A processor that listens, with its counters."""
+    """A processor that listens, with its counters and challenges."""
 
-    def __init__(
-        self, plans: Sequence[Plan], listen: Sequence[str], egress: str, transport: TransportName = "native"
+    def __init__(  # noqa: PLR0913 - each a setting of its own
+        self,
+        plans: Sequence[Plan],
+        listen: Sequence[str],
+        egress: str,
+        transport: TransportName = "native",
+        *,
+        ledger: Path | None = None,
+        bodies: bool = False,
     ) -> None:
         self.counters = Counters()
         self.generations = Generations()
-        self.generations.load(plans)
         loop = asyncio.get_running_loop()
+        limits = Limits()
         self.caller = EnvoyCaller(egress, random.Random())
-        seams = Seams(random.Random(), self.counters, self.caller, loop.time)
+        self.challengers_caller = EnvoyCaller(egress, random.Random(), max_response=limits.response)
+        self.arena = Arena(
+            random.Random(),
+            self.counters,
+            self.challengers_caller,
+            loop.time,
+            time.time,
+            ledger=ledger,
+            limits=limits,
+            bodies=bodies,
+        )
+        self.load(plans)
+        seams = Seams(random.Random(), self.counters, self.caller, loop.time, self.arena)
         self.server = Server(Processor(self.generations, seams), listen, transport)
         self.listening: asyncio.Future[None] = loop.create_future()
         self.ended = asyncio.Event()
         self._reported: dict[Key, int] = {}
+
+    def load(self, plans: Sequence[Plan]) -> None:
+        """Put a generation in force."""
+        self.generations.load(plans)
+        self.arena.enter(plans)
+
+    def reload(self, graphs: Sequence[dict[str, Any]]) -> None:
+        """Put a generation in force, compiling what the one before does not have."""
+        known = {plan.id: plan for plan in self.generations.current}
+        loaded = [load_raw(raw) for raw in graphs]
+        self.load([known.get(graph.id) or compile_graph(graph) for graph in loaded])
 
     async def run(self) -> None:
         """Serve until ``ended``, SIGTERM or SIGINT."""
@@ -70,7 +121,9 @@ class Worker:
         await self.ended.wait()
         self.server.drain()
         await self.server.stop(GRACE)
+        self.arena.close()
         await self.caller.close()
+        await self.challengers_caller.close()
 
     def changed(self) -> list[tuple[Key, int]]:
         """Return the counts that changed since this was last asked."""
@@ -79,44 +132,81 @@ class Worker:
         return changes
 
 
+class _Supervisor:
+    """The process above, as a worker talks with it."""
+
+    def __init__(self, orders: asyncio.StreamReader, said: asyncio.StreamWriter) -> None:
+        self._orders = orders
+        self._said = said
+
+    @classmethod
+    async def connect(cls) -> _Supervisor:
+        """Take standard input and output."""
+        loop = asyncio.get_running_loop()
+        orders = asyncio.StreamReader(limit=2**26)
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
+        return cls(orders, asyncio.StreamWriter(transport, protocol, None, loop))
+
+    async def orders(self) -> bytes:
+        """Return the next line; nothing at the end."""
+        return await self._orders.readline()
+
+    @property
+    def reads(self) -> bool:
+        """Whether it keeps up with what it is told."""
+        return self._said.transport.get_write_buffer_size() < UNREAD
+
+    def say(self, message: object) -> None:
+        """Tell it something, without waiting."""
+        self._said.write(msgspec.json.encode(message) + b"\n")
+
+    async def close(self) -> None:
+        """Return when all was taken, or the other side is gone."""
+        self._said.close()
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._said.wait_closed(), GRACE)
+
+
 async def _supervised() -> None:
-    orders_from = await _standard_input()
-    orders = msgspec.json.decode(await orders_from.readline(), type=Orders)
+    supervisor = await _Supervisor.connect()
+    orders = msgspec.json.decode(await supervisor.orders(), type=Orders)
     plans = [compile_graph(load_raw(raw)) for raw in orders.graphs]
-    worker = Worker(plans, orders.listen, orders.egress)
+    ledger = Path(orders.ledger) if orders.ledger else None
+    worker = Worker(plans, orders.listen, orders.egress, ledger=ledger, bodies=orders.bodies)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(worker.run())
-        listening = group.create_task(_until_the_end(orders_from, worker))
-        reporting = group.create_task(_report(worker))
+        listening = group.create_task(_obey(supervisor, worker))
+        reporting = group.create_task(_report(supervisor, worker))
         await running
         listening.cancel()
         reporting.cancel()
+    _tell(supervisor, worker)
+    await supervisor.close()
 
 
-async def _standard_input() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=2**26)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return reader
-
-
-async def _until_the_end(orders: asyncio.StreamReader, worker: Worker) -> None:
-    while await orders.readline():
-        pass
+async def _obey(supervisor: _Supervisor, worker: Worker) -> None:
+    while line := await supervisor.orders():
+        order = msgspec.json.decode(line, type=Reload)
+        worker.reload(order.graphs)
+        supervisor.say({"generation": order.generation})
     worker.ended.set()
 
 
-async def _report(worker: Worker) -> None:
+async def _report(supervisor: _Supervisor, worker: Worker) -> None:
     await worker.listening
-    _say({"ready": True})
+    supervisor.say({"ready": True})
     while True:
         await asyncio.sleep(REPORT_EVERY)
-        if changes := worker.changed():
-            _say({"counts": changes})
+        if supervisor.reads:
+            _tell(supervisor, worker)
 
 
-def _say(message: object) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.buffer.flush()
+def _tell(supervisor: _Supervisor, worker: Worker) -> None:
+    if changes := worker.changed():
+        supervisor.say({"counts": changes})
+    if windows := worker.arena.windows():
+        supervisor.say({"windows": windows})
 
 
 def main() -> None:

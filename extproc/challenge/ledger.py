@@ -1,0 +1,108 @@
+"""How many requests reached each challenge, in a memory-mapped file: it says so when its worker was killed, too.
+
+Entries stand one behind the other: a count of 8 bytes, the length of what follows in 8, and JSON padded to 8. Only counts
+ever change. The kernel keeps what was written to the mapping, however the process ended.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROWTH = 64 * 1024  # a few hundred challenges; a file grows by as much when they do not fit
+PRIVATE = 0o600
+_HEAD = struct.Struct("<QQ")
+_COUNT = struct.Struct("<Q")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A challenge as the file names it."""
+
+    challenge: str
+    graph: str
+    challengers: tuple[str, ...]
+
+
+class Ledger:
+    """A worker's file. Without a path it is memory alone, for a worker that nobody asks when it is gone."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._end = 0
+        self._map = mmap.mmap(-1, GROWTH) if path is None else _mapped(path)
+
+    def __repr__(self) -> str:
+        """Say where it is."""
+        return f"<Ledger {self._path or 'in memory'} {self._end} bytes>"
+
+    def open(self, entry: Entry) -> Count:
+        """Add a challenge and return its count, which is 0."""
+        text = msgspec.json.encode(entry)
+        text += b" " * (-len(text) % 8)
+        at, self._end = self._end, self._end + _HEAD.size + len(text)
+        while self._end + _HEAD.size > len(self._map):
+            self._map.resize(len(self._map) + GROWTH)
+        self._map[at + _HEAD.size : self._end] = text
+        _HEAD.pack_into(self._map, at, 0, len(text))  # last: without its length an entry is not there
+        return Count(self, at)
+
+    def write(self, at: int, value: int) -> None:
+        """Set a count."""
+        _COUNT.pack_into(self._map, at, value)
+
+    def close(self) -> None:
+        """Unmap the file, which stays."""
+        self._map.close()
+
+
+class Count:
+    """One count of a ledger."""
+
+    __slots__ = ("_at", "_ledger", "value")
+
+    def __init__(self, ledger: Ledger, at: int) -> None:
+        self._ledger = ledger
+        self._at = at
+        self.value = 0
+
+    def __repr__(self) -> str:
+        """Say the count."""
+        return f"<Count {self.value}>"
+
+    def add(self) -> None:
+        """Count one more."""
+        self.value += 1
+        self._ledger.write(self._at, self.value)
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
+    try:
+        os.ftruncate(descriptor, GROWTH)
+        return mmap.mmap(descriptor, GROWTH)
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> list[tuple[Entry, int]]:
+    """Return the entries of a file and their counts, as far as they are well-formed: its worker may have been killed."""
+    data = path.read_bytes()
+    found = []
+    at = 0
+    while at + _HEAD.size <= len(data):
+        count, length = _HEAD.unpack_from(data, at)
+        start, at = at + _HEAD.size, at + _HEAD.size + length
+        if not length or at > len(data):
+            break
+        try:
+            found.append((msgspec.json.decode(data[start:at], type=Entry), count))
+        except msgspec.DecodeError:
+            break
+    return found

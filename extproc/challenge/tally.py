@@ -1,0 +1,79 @@
+"""One challenge's sums in one worker since its last window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from extproc.challenge.evidence import Evidence, Record, Window
+from extproc.challenge.limits import OTHER_SEGMENT, Limits
+
+if TYPE_CHECKING:
+    from extproc.challenge.ledger import Entry, Ledger
+
+WHOLE = ""  # the segment of all that is not segmented, and of requests nobody compared
+
+
+class Tally:
+    """Sums by challenger and segment. ``window`` takes them away; what nobody takes goes on being summed."""
+
+    def __init__(self, entry: Entry, ledger: Ledger, limits: Limits) -> None:
+        self._entry = entry
+        self._limits = limits
+        self._eligible = ledger.open(entry)
+        self._told = 0
+        self._segments: set[str] = {WHOLE}
+        self._evidence: dict[str, dict[str, Evidence]] = {}
+        self._records: list[Record] = []
+        self._dropped: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        """Say challenge and requests."""
+        return f"<Tally {self._entry.graph} {self._entry.challenge} eligible={self._eligible.value}>"
+
+    def reached(self) -> None:
+        """Count a request."""
+        self._eligible.add()
+
+    def of(self, challenger: str, segment: str = WHOLE) -> Evidence:
+        """Return the sums of a challenger in a segment."""
+        name = self._segment(segment)
+        mine = self._evidence.setdefault(challenger, {})
+        found = mine.get(name)
+        if found is None:
+            found = mine[name] = Evidence()
+        return found
+
+    def _segment(self, segment: str) -> str:
+        if segment not in self._segments:
+            if len(self._segments) >= self._limits.segments:
+                return OTHER_SEGMENT
+            self._segments.add(segment)
+        return segment
+
+    def keep(self, record: Record) -> None:
+        """Keep a pair for labels and as an example, as long as there is room."""
+        if len(self._records) < self._limits.records:
+            self._records.append(record)
+        else:
+            self.drop("records")
+
+    def drop(self, reason: str) -> None:
+        """Count a record that is not kept."""
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+
+    def window(self) -> Window | None:
+        """Return what came since the last one, None where nothing did."""
+        if not self._evidence and self._told == self._eligible.value:
+            return None
+        self._told = self._eligible.value
+        window = Window(
+            self._entry.challenge,
+            self._entry.graph,
+            self._told,
+            self._entry.challengers,
+            self._evidence,
+            self._records,
+            self._dropped,
+        )
+        self._evidence, self._records, self._dropped = {}, [], {}
+        return window
