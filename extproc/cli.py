@@ -16,6 +16,9 @@ COMMANDS = {
     "config": "write the Envoy configuration of graphs",
     "serve": "the processor alone, for an Envoy run by somebody else",
     "up": "Envoy and processors together",
+    "report": "how the challengers of a running system stand",
+    "promote": "make a challenger the champion of a running system",
+    "rollback": "undo the last promotion in a running system",
     "demo": "sample models, sample graphs, and real traffic explained",
     "schema": "JSON Schema of the graph language",
 }

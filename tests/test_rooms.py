@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "calls": ("httptools",),
     "envoy": ("envoy_data_plane", "aiohttp"),
     "telemetry": ("opentelemetry", "prometheus_client"),
-    "admin": ("aiohttp", "prometheus_client"),
+    "admin": ("aiohttp", "msgspec", "prometheus_client"),
     "supervisor": EVERYTHING,
 }
 # They put the rooms together, and no room knows them.

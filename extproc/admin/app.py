@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
+from extproc.admin.challenges import MAX_FEEDBACK, ChallengePages
 from extproc.admin.metrics import exposition
 from extproc.errors import StartError
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
+    from extproc.admin.challenges import Challenges
     from extproc.plan.plan import Plan
     from extproc.telemetry.counters import Key
 
@@ -20,7 +22,15 @@ if TYPE_CHECKING:
 class Observed(Protocol):
     """What the pages show."""
 
-    plans: Sequence[Plan]
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """Return the plans in force."""
+        ...
+
+    @property
+    def challenges(self) -> Challenges:
+        """Return the challenges."""
+        ...
 
     async def unready(self) -> str | None:
         """Return why requests would not be served now, None when they would."""
@@ -34,16 +44,17 @@ class Observed(Protocol):
 class AdminServer:
     """The admin address, listening once it is started."""
 
-    def __init__(self, observed: Observed, host: str, port: int) -> None:
+    def __init__(self, observed: Observed, host: str, port: int, token: str | None = None) -> None:
         self._observed = observed
         self._host = host
         self._port = port
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_FEEDBACK)
         app.router.add_get("/", self._index)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/graphs", self._graphs)
+        ChallengePages(observed.challenges, token).add_to(app)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
 
     @property
@@ -68,7 +79,7 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _index(self, _request: web.Request) -> web.Response:
-        return web.Response(text="extproc\n\n/healthz\n/readyz\n/metrics\n/graphs\n")
+        return web.Response(text="extproc\n\n/healthz\n/readyz\n/metrics\n/graphs\n/challenges\n")
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -78,7 +89,7 @@ class AdminServer:
         return web.Response(text="ready\n") if missing is None else web.Response(status=503, text=f"{missing}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        body, content_type = exposition(self._observed.counts())
+        body, content_type = exposition(self._observed.counts(), self._observed.challenges.latest())
         return web.Response(body=body, headers={"content-type": content_type})
 
     async def _graphs(self, _request: web.Request) -> web.Response:

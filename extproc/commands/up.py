@@ -40,6 +40,17 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--admin", default="127.0.0.1:9090", metavar="HOST:PORT", help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processor processes; default: %(default)s")
     parser.add_argument("--state", metavar="DIR", help="folder for sockets and state; default: a new temporary one")
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="where challenges keep their evidence: postgresql://USER@HOST/DATABASE, when several machines share it; "
+        "default: a file in --state",
+    )
+    parser.add_argument(
+        "--keep-bodies",
+        action="store_true",
+        help="keep the request's body with examples of legs that disagree; default: no body is kept",
+    )
     parser.add_argument("--json", action="store_true", help="tell addresses and processes as one line of JSON")
 
 
@@ -54,7 +65,16 @@ def run(options: Namespace) -> int:
 
     with _state(options.state) as folder:
         admin_host, admin_port = host_and_port(options.admin)
-        settings = Settings(options.host, options.port, admin_host, admin_port, options.workers, Path(folder))
+        settings = Settings(
+            options.host,
+            options.port,
+            admin_host,
+            admin_port,
+            options.workers,
+            Path(folder),
+            options.store,
+            options.keep_bodies,
+        )
         try:
             system = System(settings, graphs, plans)
             return uvloop.run(_serve(system, as_json=options.json))

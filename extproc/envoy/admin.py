@@ -20,6 +20,7 @@ _READINESS = (
     r"|.*update_rejected|listener_manager\.listener_create_failure)$"
 )
 LISTENERS = 2
+ROUTES_VERSIONS = r"^http\.[a-z]+\.rds\..*\.version_text$"
 
 
 class EnvoyAdmin:
@@ -56,6 +57,12 @@ class EnvoyAdmin:
         text = await self.get(f"/stats?filter={_quoted(pattern)}")
         pairs = (line.rpartition(": ") for line in text.splitlines())
         return {name: int(value) for name, _, value in pairs if value.isdigit()}
+
+    async def texts(self, pattern: str) -> dict[str, str]:
+        """Return the text readouts whose names match an RE2 pattern."""
+        text = await self.get(f"/stats?filter={_quoted(pattern)}")
+        pairs = (line.partition(": ") for line in text.splitlines())
+        return {name: value.strip('"') for name, _, value in pairs}
 
     async def unready(self) -> str | None:
         """Return what is still missing, None when Envoy serves and sees a healthy processor."""

@@ -8,25 +8,33 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from extproc.admin.access import TOKEN_VARIABLE
 from extproc.admin.app import AdminServer
+from extproc.admin.challenges import NoChallenges
 from extproc.envoy.binary import find_envoy
-from extproc.envoy.build import build
-from extproc.envoy.files import PRIVATE_FOLDER, write
+from extproc.envoy.files import PRIVATE_FOLDER
 from extproc.envoy.layout import Address, Layout
 from extproc.errors import StartError
+from extproc.plan.compile import compile_graph
 from extproc.supervisor.envoy_process import EnvoyProcess
-from extproc.supervisor.workers import Workers
+from extproc.supervisor.generation import Generations
+from extproc.supervisor.promotions import Promotions
+from extproc.supervisor.state import State
+from extproc.supervisor.workers import Told, Workers
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Sequence
     from pathlib import Path
 
+    from extproc.admin.challenges import Challenges as Watched
     from extproc.graph import Graph
     from extproc.plan.plan import Plan
+    from extproc.supervisor.book import Book
     from extproc.telemetry.counters import Key
 
 DRAIN = 5.0  # the contract: Ctrl-C drains for at most five seconds
+BOOK_PATIENCE = 3.0  # seconds for the store to take what is left at the end
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, and Envoy and gRPC add nothing to it
 
 
@@ -40,6 +48,8 @@ class Settings:
     admin_port: int
     workers: int
     folder: Path
+    store: str | None = None  # the URL of a store that several machines share; without one, a file in the folder
+    bodies: bool = False  # whether examples keep the request's body
 
 
 class System:
@@ -48,11 +58,16 @@ class System:
     def __init__(self, settings: Settings, graphs: Sequence[Graph], plans: Sequence[Plan]) -> None:
         _check_environment(plans)
         self.settings = settings
-        self.plans = plans
+        self.state = State(settings.folder)
+        promotions = Promotions(settings.folder)
+        self._graphs = {graph.name: graph for graph in promotions.applied(graphs)}
+        self._plans = {graph.id: plan for graph, plan in zip(graphs, plans, strict=True)}
         self.ingress = Address(settings.host, settings.port or _free_port(settings.host))
         run = _run_folder(settings.folder)
         egress = Address(path=str(run / "egress.sock"))
-        self.workers = Workers(run, settings.workers, str(egress), [graph.raw for graph in graphs])
+        self._book = _book(settings, self.state) if any(plan.challenge for plan in plans) else None
+        told = Told(str(egress), [graph.raw for graph in self._graphs.values()], bodies=settings.bodies)
+        self.workers = Workers(run, settings.workers, told, self._book)
         self.layout = Layout(
             ingress=self.ingress,
             admin=Address(path=str(run / "envoy.sock")),
@@ -61,7 +76,10 @@ class System:
             folder=run / "envoy",
         )
         self.envoy = EnvoyProcess(find_envoy(), self.layout.folder, run / "envoy.sock")
-        self.admin = AdminServer(self, settings.admin_host, settings.admin_port)
+        self.generations = Generations(self.layout, self.workers, self.envoy.admin)
+        self.challenges = NoChallenges() if self._book is None else self._challenging(self._book, promotions)
+        token = os.environ.get(TOKEN_VARIABLE)
+        self.admin = AdminServer(self, settings.admin_host, settings.admin_port, token)
         self.draining = False
 
     def __repr__(self) -> str:
@@ -71,8 +89,12 @@ class System:
     async def run(self, started: asyncio.Event, stop: asyncio.Event) -> None:
         """Start everything, set ``started``, wait for ``stop``, drain and end. Raises StartError."""
         _check_free(self.ingress)
+        self.state.hold()
+        if self._book is not None:
+            await self._book.open()
         await self.admin.start()
-        tasks: list[asyncio.Task[None]] = []
+        booking = [] if self._book is None else [asyncio.create_task(self._book.run())]
+        tasks: list[asyncio.Task[None]] = [*booking]
         stopping = asyncio.create_task(stop.wait())
         try:
             if await _before(self._start(tasks), stopping):
@@ -82,23 +104,58 @@ class System:
                 await self.envoy.drain(DRAIN)
         finally:
             stopping.cancel()
-            await self._end(tasks)
+            await self._end(tasks[len(booking) :])
+            await self._close_book(booking)
+            await self.admin.stop()
+            self.state.give_back()
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         """Start workers, then Envoy; ``tasks`` takes what has to go on."""
-        write(self.layout.folder, await asyncio.to_thread(build, self.plans, self.layout))
+        await self.generations.first(self.plans)
         tasks.append(asyncio.create_task(self.workers.run()))
         await _while_alive(self.workers.ready(), tasks)
         tasks.append(asyncio.create_task(self.envoy.run()))
         await _while_alive(self.envoy.ready(), tasks)
+        if self._book is not None:
+            tasks.append(asyncio.create_task(self.challenges.run()))
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """End the workers before Envoy: what challengers still do is interrupted then, and does not fail."""
         self.draining = True
-        await self.envoy.stop()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.admin.stop()
+            await asyncio.gather(task, return_exceptions=True)
+        await self.envoy.stop()
+
+    async def _close_book(self, booking: Sequence[asyncio.Task[None]]) -> None:
+        if self._book is not None:
+            await self._book.settled(BOOK_PATIENCE)
+            for task in booking:
+                task.cancel()
+            await asyncio.gather(*booking, return_exceptions=True)
+            await self._book.close()
+
+    def _challenging(self, book: Book, promotions: Promotions) -> Watched:
+        from extproc.supervisor.challenges import Challenges
+
+        return Challenges(book, promotions, self._graphs.values(), self._load)
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """The plans in force."""
+        return [self._plan(graph) for graph in self._graphs.values()]
+
+    def _plan(self, graph: Graph) -> Plan:
+        if graph.id not in self._plans:
+            self._plans[graph.id] = compile_graph(graph)
+        return self._plans[graph.id]
+
+    async def _load(self, changed: Graph) -> None:
+        """Put a graph in force in place of the one of its name. Raises StartError where Envoy does not take it."""
+        graphs = self._graphs | {changed.name: changed}
+        await self.generations.load(list(graphs.values()), [self._plan(graph) for graph in graphs.values()])
+        self._graphs = graphs
+        self._plans = {graph.id: self._plans[graph.id] for graph in graphs.values()}
 
     async def unready(self) -> str | None:
         """Return why requests would not be served now, None when they would."""
@@ -107,6 +164,13 @@ class System:
     def counts(self) -> Counter[Key]:
         """Return all workers' counts."""
         return self.workers.counts()
+
+
+def _book(settings: Settings, state: State) -> Book:
+    """Return the book; what it imports takes half a second, and is for those who hold a challenge."""
+    from extproc.supervisor.book import Book
+
+    return Book(settings.store or state.store, state.writer, state.ledgers)
 
 
 async def _before(starting: Awaitable[None], stopping: asyncio.Task[bool]) -> bool:

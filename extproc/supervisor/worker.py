@@ -186,6 +186,7 @@ async def _supervised() -> None:
 
 
 async def _obey(supervisor: _Supervisor, worker: Worker) -> None:
+    await worker.listening
     while line := await supervisor.orders():
         order = msgspec.json.decode(line, type=Reload)
         worker.reload(order.graphs)

@@ -1,0 +1,50 @@
+"""Who may change what: requests from this machine, or with the token; never a page that a browser shows."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+TOKEN_VARIABLE = "EXTPROC_ADMIN_TOKEN"  # noqa: S105 - the variable's name
+
+
+def refusal(request: web.Request, token: str | None) -> str | None:
+    """Return why a request may change nothing, None where it may.
+
+    A browser tells where a page came from that sends something: no other site's page may, wherever the browser runs. A
+    host name that is none of this machine's is somebody else's that leads here (DNS rebinding).
+    """
+    if _by_token(request, token):
+        return None
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.host:
+        return "pages of other sites may change nothing here"
+    if not (_is_loopback(request.remote) and _is_loopback(_host(request.host))):
+        how = f"Authorization: Bearer, with the value of {TOKEN_VARIABLE} there"
+        return f"what changes something needs a request from the same machine, or {how}"
+    return None
+
+
+def _by_token(request: web.Request, token: str | None) -> bool:
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if not token or kind.lower() != "bearer":
+        return False
+    return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+
+
+def _host(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _is_loopback(name: str | None) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False

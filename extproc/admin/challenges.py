@@ -1,0 +1,227 @@
+"""Challenges on the admin address: reports as pages and as JSON, feedback, promotion and rollback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from extproc.admin.access import refusal
+from extproc.errors import BadRequest, ExtprocError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from extproc.challenge.store.feedback import Feedback, Taken
+
+REFRESH = 5  # seconds after which a page that is looked at loads itself again
+MAX_FEEDBACK = 8 * 1024 * 1024  # bytes of one POST: some hundred thousand labels
+MAX_ITEMS = 10_000  # of one POST: booked in one transaction, within a second
+
+
+class Refused(ExtprocError):  # noqa: N818 - it says what happened
+    """What was asked for is not done; the message says why, and how it can be."""
+
+
+class NotThere(ExtprocError):  # noqa: N818 - it says what is the case
+    """There is no such graph, challenge or challenger."""
+
+
+class Challenges(Protocol):
+    """What the pages show and do."""
+
+    async def run(self) -> None:
+        """Keep what is shown up to date, until cancelled."""
+
+    def latest(self) -> Sequence[Mapping[str, Any]]:
+        """Return the report of every challenge, as it was a second ago at most."""
+        ...
+
+    async def report(self, graph: str) -> Mapping[str, Any]:
+        """Return a challenge's report. Raises NotThere."""
+        ...
+
+    async def feedback(self, items: Sequence[Feedback]) -> Taken:
+        """Take feedback. Raises BadRequest, StoreError."""
+        ...
+
+    async def promote(self, graph: str, challenger: str, *, force: bool) -> Mapping[str, Any]:
+        """Make a challenger the champion. Raises NotThere, Refused."""
+        ...
+
+    async def roll_back(self, graph: str) -> Mapping[str, Any]:
+        """Undo the last promotion. Raises NotThere, Refused."""
+        ...
+
+
+class NoChallenges:
+    """What is shown and done where no graph holds a challenge: nothing needs a store then."""
+
+    async def run(self) -> None:
+        """Return at once."""
+
+    def latest(self) -> Sequence[Mapping[str, Any]]:
+        """Return no report."""
+        return ()
+
+    async def report(self, graph: str) -> Mapping[str, Any]:
+        """Raise NotThere."""
+        raise NotThere(f"no graph that is loaded holds a challenge, {graph} neither")
+
+    async def feedback(self, items: Sequence[Feedback]) -> Taken:
+        """Raise Refused."""
+        raise Refused(f"no graph that is loaded holds a challenge: nobody needs {len(items)} labels")
+
+    async def promote(self, graph: str, challenger: str, *, force: bool) -> Mapping[str, Any]:  # noqa: ARG002
+        """Raise NotThere."""
+        return await self.report(graph)
+
+    async def roll_back(self, graph: str) -> Mapping[str, Any]:
+        """Raise NotThere."""
+        return await self.report(graph)
+
+
+class _Said(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Feedback as it is sent."""
+
+    request_id: str
+    label: Any = msgspec.UNSET
+    reward: float | None = None
+
+
+class _Promotion(msgspec.Struct, forbid_unknown_fields=True):
+    challenger: str
+    force: bool = False
+
+
+_feedback = msgspec.json.Decoder(list[_Said] | _Said)
+
+
+class ChallengePages:
+    """The pages; ``token`` is what lets other machines change something."""
+
+    def __init__(self, challenges: Challenges, token: str | None) -> None:
+        self._challenges = challenges
+        self._token = token
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_get("/challenges", self._all)
+        app.router.add_get("/challenges/{graph}.json", _answering(self._json))
+        app.router.add_get("/challenges/{graph}", _answering(self._one))
+        app.router.add_post("/challenges/{graph}/promote", _answering(self._promote))
+        app.router.add_post("/challenges/{graph}/rollback", _answering(self._roll_back))
+        app.router.add_post("/feedback", _answering(self._take_feedback))
+
+    async def _all(self, request: web.Request) -> web.Response:
+        reports = self._challenges.latest()
+        if _wants_page(request):
+            return _index(reports)
+        return json_response({"challenges": [_line(report) for report in reports]})
+
+    async def _json(self, request: web.Request) -> web.Response:
+        return json_response(await self._challenges.report(request.match_info["graph"]))
+
+    async def _one(self, request: web.Request) -> web.Response:
+        report = await self._challenges.report(request.match_info["graph"])
+        if not _wants_page(request):
+            return json_response(report)
+        from extproc.challenge.page.page import page
+
+        refresh = None if request.query.get("refresh") == "0" else REFRESH
+        return web.Response(text=page(report, refresh), content_type="text/html", headers={"cache-control": "no-store"})
+
+    async def _promote(self, request: web.Request) -> web.Response:
+        self._check(request)
+        order = _decoded(await request.read(), msgspec.json.Decoder(_Promotion))
+        graph = request.match_info["graph"]
+        return json_response(await self._challenges.promote(graph, order.challenger, force=order.force))
+
+    async def _roll_back(self, request: web.Request) -> web.Response:
+        self._check(request)
+        return json_response(await self._challenges.roll_back(request.match_info["graph"]))
+
+    async def _take_feedback(self, request: web.Request) -> web.Response:
+        self._check(request)
+        said = _decoded(await request.read(), _feedback)
+        items = [_item(one) for one in (said if isinstance(said, list) else [said])]
+        if len(items) > MAX_ITEMS:
+            raise BadRequest(413, "body_too_large", f"at most {MAX_ITEMS} at once; send the rest in another request")
+        return json_response(msgspec.to_builtins(await self._challenges.feedback(items)))
+
+    def _check(self, request: web.Request) -> None:
+        why = refusal(request, self._token)
+        if why is not None:
+            raise BadRequest(403, "forbidden", why)
+
+
+def json_response(document: object, status: int = 200) -> web.Response:
+    """Return a document as JSON."""
+    return web.Response(
+        body=msgspec.json.encode(document) + b"\n",
+        status=status,
+        content_type="application/json",
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _wants_page(request: web.Request) -> bool:
+    """Tell whether a person asks: a browser names HTML, a program asks for JSON or does not care."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _decoded(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(400, "bad_body", str(error)) from None
+
+
+def _item(said: _Said) -> Feedback:
+    if said.label is msgspec.UNSET and said.reward is None:
+        raise BadRequest(400, "bad_body", f"feedback of {said.request_id[:64]!r} holds neither a label nor a reward")
+    from extproc.challenge.store.feedback import Feedback  # with what it needs: where no challenge is, nobody needs it
+
+    return Feedback(said.request_id, said.label, said.reward)
+
+
+def _answering(
+    handler: Callable[[web.Request], Awaitable[web.Response]],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Answer errors as JSON, with the status they stand for."""
+
+    async def answered(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except BadRequest as error:
+            return _error(error.status, error.code, error.message)
+        except NotThere as error:
+            return _error(404, "not_found", str(error))
+        except Refused as error:
+            return _error(409, "refused", str(error))
+        except ExtprocError as error:
+            return _error(503, "unavailable", str(error))
+
+    return answered
+
+
+def _error(status: int, code: str, message: str) -> web.Response:
+    return json_response({"error": {"code": code, "message": message}}, status)
+
+
+def _line(report: Mapping[str, Any]) -> dict[str, Any]:
+    verdicts = {one["name"]: one["verdict"] for one in report["challengers"]}
+    return {name: report[name] for name in ("graph", "generation", "champion", "eligible")} | {"verdicts": verdicts}
+
+
+def _index(reports: Sequence[Mapping[str, Any]]) -> web.Response:
+    """Return the list of challenges as a page; names of graphs hold no character that HTML reads."""
+    lines = [
+        f'<li><a href="/challenges/{report["graph"]}">{report["graph"]}</a> '
+        + ", ".join(f"{one['name']}: {one['verdict']}" for one in report["challengers"])
+        for report in reports
+    ]
+    found = f"<ul>{''.join(lines)}</ul>" if lines else "<p>No graph holds a challenge.</p>"
+    text = f"<!doctype html><meta charset=utf-8><title>Challenges</title><h1>Challenges</h1>{found}"
+    return web.Response(text=text, content_type="text/html")

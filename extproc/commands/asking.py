@@ -1,0 +1,78 @@
+"""Asking the admin address of a running system."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from extproc.commands.addresses import host_and_port
+from extproc.errors import ExtprocError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+PATIENCE = 30.0  # seconds: a promotion on a loaded machine takes a few
+OK = 200
+TOKEN_VARIABLE = "EXTPROC_ADMIN_TOKEN"  # noqa: S105 - the variable's name
+
+
+class NoAnswer(ExtprocError):  # noqa: N818 - it says what happened
+    """The admin address answered something else than what was asked for; the message says what."""
+
+
+def add_admin(parser: ArgumentParser) -> None:
+    """Add the option that says where the system is."""
+    parser.add_argument(
+        "--admin",
+        default="127.0.0.1:9090",
+        metavar="HOST:PORT",
+        help=f"the running system's admin address; default: %(default)s. {TOKEN_VARIABLE} is sent as bearer token",
+    )
+
+
+def ask(admin: str, method: str, path: str, *, accept: str = "application/json", body: object = None) -> bytes:
+    """Return what the admin address answers. Raises NoAnswer."""
+    host, port = host_and_port(admin)
+    headers = {"accept": accept}
+    if token := os.environ.get(TOKEN_VARIABLE):
+        headers["authorization"] = f"Bearer {token}"
+    content = None
+    if body is not None:
+        content, headers["content-type"] = msgspec.json.encode(body), "application/json"
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+    try:
+        connection.request(method, path, content, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer"
+        raise NoAnswer(f"{admin}: {what}; is extproc up running, and is that its --admin?") from None
+    finally:
+        connection.close()
+    if answer.status != OK:
+        raise NoAnswer(_message(said, answer.status))
+    return said
+
+
+def ask_json(admin: str, method: str, path: str, body: object = None) -> Any:
+    """Return the JSON document that the admin address answers. Raises NoAnswer."""
+    try:
+        return msgspec.json.decode(ask(admin, method, path, body=body))
+    except msgspec.DecodeError:
+        raise NoAnswer(f"{admin} does not answer as extproc does; is that its --admin?") from None
+
+
+def challenge_path(graph: str, rest: str = "") -> str:
+    """Return the path of a challenge's page."""
+    return f"/challenges/{quote(graph, safe='')}{rest}"
+
+
+def _message(said: bytes, status: int) -> str:
+    try:
+        return str(msgspec.json.decode(said)["error"]["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"the admin address answered {status}"
