@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from extproc.commands.addresses import address
+from extproc.commands.addresses import address, host_and_port
+from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import load_plans
+from extproc.commands.limits import limits
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-    from extproc.supervisor.worker import Worker
+    from extproc.supervisor.sidecar import Sidecar
 
 EXAMPLES = """\
 examples:
   extproc serve graphs/ --listen unix:/run/extproc.sock
   extproc serve graphs/ --listen 127.0.0.1:9000
+  extproc serve graphs/ --admin 127.0.0.1:9090 --state /var/lib/extproc    # challenges, with their reports
 """
 
 
@@ -41,28 +45,38 @@ def arguments(parser: ArgumentParser) -> None:
         default="native",
         help="how streams are carried; default: %(default)s, several times cheaper than grpcio",
     )
+    parser.add_argument(
+        "--admin", metavar="HOST:PORT", help="where health, metrics and challenges are shown; default: nowhere"
+    )
+    add_evidence(parser)
 
 
 def run(options: Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    _, plans = load_plans(options.paths)
+    graphs, plans = load_plans(options.paths)
     import uvloop
 
-    from extproc.supervisor.worker import Worker
+    from extproc.supervisor.sidecar import Alone, serve
 
-    listen = [str(address(text)) for text in options.listen or ["unix:/run/extproc.sock"]]
-
-    async def serve() -> None:
-        worker = Worker(plans, listen, str(address(options.egress)), options.transport)
-        worker.listening.add_done_callback(lambda _: _tell(worker))
-        await worker.run()
-
-    uvloop.run(serve())
+    challenge_limits, store_limits = limits(options.limit)
+    with state_folder(options.state) as folder:
+        asked = Alone(
+            listen=[str(address(text)) for text in options.listen or ["unix:/run/extproc.sock"]],
+            egress=str(address(options.egress)),
+            transport=options.transport,
+            folder=Path(folder),
+            admin=host_and_port(options.admin) if options.admin else None,
+            store=options.store,
+            limits=challenge_limits,
+            store_limits=store_limits,
+            bodies=options.keep_bodies,
+        )
+        uvloop.run(serve(asked, graphs, plans, _tell))
     return 0
 
 
-def _tell(worker: Worker) -> None:
-    print(f"ready  listening at {', '.join(worker.server.addresses)}", flush=True)
-    for plan in worker.generations.current:
+def _tell(sidecar: Sidecar) -> None:
+    print(f"ready  listening at {', '.join(sidecar.worker.server.addresses)}", flush=True)
+    for plan in sidecar.plans:
         print(f"  {plan!r}", flush=True)

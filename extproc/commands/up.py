@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,9 @@ import uvloop
 from rich.console import Console
 
 from extproc.commands.addresses import host_and_port
+from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import FAILED, load_plans
+from extproc.commands.limits import limits
 from extproc.errors import StartError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ EXAMPLES = """\
 examples:
   extproc up graphs/
   extproc up fraud.yaml --port 8080 --workers 4
+  extproc up graphs/ --workers 4 --state /var/lib/extproc --store postgresql://extproc@db/evidence
   extproc up graphs/ --port 0 --admin 127.0.0.1:0 --json    # free ports, told as one line of JSON
 """
 
@@ -39,18 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=10000, help="default: %(default)s; 0 takes a free one")
     parser.add_argument("--admin", default="127.0.0.1:9090", metavar="HOST:PORT", help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processor processes; default: %(default)s")
-    parser.add_argument("--state", metavar="DIR", help="folder for sockets and state; default: a new temporary one")
-    parser.add_argument(
-        "--store",
-        metavar="URL",
-        help="where challenges keep their evidence: postgresql://USER@HOST/DATABASE, when several machines share it; "
-        "default: a file in --state",
-    )
-    parser.add_argument(
-        "--keep-bodies",
-        action="store_true",
-        help="keep the request's body with examples of legs that disagree; default: no body is kept",
-    )
+    add_evidence(parser)
     parser.add_argument("--json", action="store_true", help="tell addresses and processes as one line of JSON")
 
 
@@ -63,8 +54,9 @@ def run(options: Namespace) -> int:
         return 2
     from extproc.supervisor.system import Settings, System
 
-    with _state(options.state) as folder:
+    with state_folder(options.state) as folder:
         admin_host, admin_port = host_and_port(options.admin)
+        challenge_limits, store_limits = limits(options.limit)
         settings = Settings(
             options.host,
             options.port,
@@ -72,8 +64,10 @@ def run(options: Namespace) -> int:
             admin_port,
             options.workers,
             Path(folder),
-            options.store,
-            options.keep_bodies,
+            store=options.store,
+            limits=challenge_limits,
+            store_limits=store_limits,
+            bodies=options.keep_bodies,
         )
         try:
             system = System(settings, graphs, plans)
@@ -81,12 +75,6 @@ def run(options: Namespace) -> int:
         except StartError as error:
             print(f"extproc: {error}", file=sys.stderr)
             return FAILED
-
-
-def _state(named: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from contextlib import nullcontext
-
-    return nullcontext(named) if named else tempfile.TemporaryDirectory(prefix="extproc-")
 
 
 async def _serve(system: System, *, as_json: bool) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from extproc.challenge import ledger
 from extproc.challenge.evidence import Evidence, Window, merged
 from extproc.challenge.store.failure import StoreError
+from extproc.challenge.store.limits import DEFAULTS, Limits
 from extproc.challenge.store.store import Store
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Life:
 class Book:
     """Books into a store; every method may be called from the event loop."""
 
-    def __init__(self, url: str, writer: str, ledgers: Path) -> None:
+    def __init__(self, url: str, writer: str, ledgers: Path, limits: Limits = DEFAULTS) -> None:
+        self._limits = limits
         self._url = url
         self._writer = writer
         self._ledgers = ledgers
@@ -82,7 +84,7 @@ class Book:
 
     async def open(self) -> None:
         """Open the store, and book what workers of an earlier supervisor saw and did not tell. Raises StoreError."""
-        self._store = await self._in_thread(Store.open, self._url, self._writer)
+        self._store = await self._in_thread(Store.open, self._url, self._writer, self._limits)
         for file in self._ledgers.glob("*.ledger"):
             await self._close_life(file.stem)
         for life in await self._in_thread(self._store.open_lives):

@@ -6,6 +6,7 @@ Verdicts are looked at once a second. One that changes is noted with its figures
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ from extproc.admin.challenges import NotThere, Refused
 from extproc.challenge.report import Subject, report
 from extproc.challenge.store.failure import StoreError
 from extproc.challenge.store.history import Decision
-from extproc.errors import GraphError
-from extproc.graph.challenged import challenge_key, challenged
+from extproc.errors import ExtprocError, GraphError
+from extproc.graph.challenged import challenge_key, challenged, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from extproc.challenge.store.standing import Standing
     from extproc.graph import Graph
     from extproc.supervisor.book import Book
-    from extproc.supervisor.promotions import Promotions
+    from extproc.supervisor.promotions import Promoted, Promotions
 
 LOOK_EVERY = 1.0  # what the admin address shows is at most a second old
 POINT_EVERY = 5.0  # seconds between two points of a figure's history: a curve is drawn over minutes to weeks
@@ -52,6 +53,7 @@ class Challenges:
         self._latest: dict[str, Document] = {}
         self._drawn: dict[tuple[str, str], tuple[float, int]] = {}
         self._changing = asyncio.Lock()
+        self._took = 0.0  # seconds that the last change took to be in force
 
     def __repr__(self) -> str:
         """Say the graphs that hold one."""
@@ -79,46 +81,60 @@ class Challenges:
             verdict = _verdict_of(before, challenger)
             if verdict["verdict"] != PROMOTE and not force:
                 raise Refused(f"{challenger} is not promoted: its verdict is {_why(verdict)}")
-            forced = verdict["verdict"] != PROMOTE
+            forced, kept = verdict["verdict"] != PROMOTE, self._promotions.kept
             try:
                 changed = self._promotions.promote(graph, challenger, time.time(), forced=forced)
             except GraphError as error:
                 raise NotThere(str(error)) from None
+            await self._in_force(changed, kept)
             return await self._changed(subject, changed, challenger, "promoted", forced=forced, figures=verdict)
 
     async def roll_back(self, graph: str) -> Mapping[str, Any]:
         """Undo the last promotion. Raises NotThere, Refused."""
         async with self._changing:
             subject = self._subject(graph)
-            last = self._promotions.last(graph)
+            last, kept = self._promotions.last(graph), self._promotions.kept
             changed = self._promotions.roll_back(graph)
             if last is None or changed is None:
                 raise Refused(f"{graph} has no promotion to roll back")
+            await self._in_force(changed, kept)
             return await self._changed(subject, changed, last.challenger, "rolled back", forced=False, figures=None)
+
+    async def _in_force(self, graph: Graph, before: Mapping[str, Promoted]) -> None:
+        """Put a graph in force, or leave everything as it was. Raises what stood in the way."""
+        began = time.monotonic()
+        try:
+            await self._load(graph)
+        except ExtprocError:
+            self._promotions.restore(before)
+            with contextlib.suppress(ExtprocError):
+                await self._load(self._graphs[graph.name])
+            raise
+        self._took = time.monotonic() - began
 
     async def _changed(  # noqa: PLR0913 - what a decision says, each once
         self, subject: Subject, graph: Graph, challenger: str, event: str, *, forced: bool, figures: object
     ) -> Mapping[str, Any]:
-        began = time.monotonic()
-        await self._load(graph)
-        took = time.monotonic() - began
         self._graphs[graph.name] = graph
         self._latest.pop(graph.name, None)
         now = self._subject(graph.name)
-        log.warning("graph %s: %s %s; its champion is %s", graph.name, challenger, event, now.champion)
-        noted = self._decision(subject, challenger, event, forced=forced, figures=figures)
+        champion = target_name(now.node, "champion", now.challenge.champion)
+        log.warning("graph %s: %s %s; its champion is %s", graph.name, challenger, event, champion)
         try:
-            await self._book.call(self._book.store.note, noted)
+            # With the evidence it stood on, and with what begins now.
+            for one in (subject, now):
+                noted = self._decision(one, challenger, event, forced=forced, figures=figures)
+                await self._book.call(self._book.store.note, noted)
         except StoreError as error:
             log.error("%s; that %s was %s is in force and not noted", error, challenger, event)  # noqa: TRY400
         return {
             "graph": graph.name,
             "generation": graph.id,
-            "champion": now.champion,
+            "champion": champion,
             "challenger": challenger,
             "event": event,
             "forced": forced,
-            "seconds": round(took, 3),
+            "seconds": round(self._took, 3),
         }
 
     # --- looking

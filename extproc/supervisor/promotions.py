@@ -18,7 +18,7 @@ from extproc.supervisor.state import read_json
 from extproc.supervisor.state import written as write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 FILE = "promotions.json"
@@ -102,6 +102,15 @@ class Promotions:
         rest = {graph: one for graph, one in self._graphs.items() if graph != name}
         self._save(rest | ({name: Promoted(self._graphs[name].node, steps)} if steps else {}))
         return self.current(name)
+
+    @property
+    def kept(self) -> Mapping[str, Promoted]:
+        """What is kept now, for ``restore``."""
+        return self._graphs
+
+    def restore(self, kept: Mapping[str, Promoted]) -> None:
+        """Keep what was kept before: what came since did not get into force."""
+        self._save(dict(kept))
 
     def last(self, name: str) -> Step | None:
         """Return a graph's last promotion, None where it has none."""

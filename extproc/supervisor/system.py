@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from extproc.admin.access import TOKEN_VARIABLE
 from extproc.admin.app import AdminServer
 from extproc.admin.challenges import NoChallenges
+from extproc.challenge.limits import DEFAULTS, Limits
+from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
+from extproc.challenge.store.limits import Limits as StoreLimits
 from extproc.envoy.binary import find_envoy
 from extproc.envoy.files import PRIVATE_FOLDER
 from extproc.envoy.layout import Address, Layout
@@ -49,6 +52,8 @@ class Settings:
     workers: int
     folder: Path
     store: str | None = None  # the URL of a store that several machines share; without one, a file in the folder
+    limits: Limits = DEFAULTS
+    store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False  # whether examples keep the request's body
 
 
@@ -66,7 +71,9 @@ class System:
         run = _run_folder(settings.folder)
         egress = Address(path=str(run / "egress.sock"))
         self._book = _book(settings, self.state) if any(plan.challenge for plan in plans) else None
-        told = Told(str(egress), [graph.raw for graph in self._graphs.values()], bodies=settings.bodies)
+        told = Told(
+            str(egress), [graph.raw for graph in self._graphs.values()], bodies=settings.bodies, limits=settings.limits
+        )
         self.workers = Workers(run, settings.workers, told, self._book)
         self.layout = Layout(
             ingress=self.ingress,
@@ -170,7 +177,7 @@ def _book(settings: Settings, state: State) -> Book:
     """Return the book; what it imports takes half a second, and is for those who hold a challenge."""
     from extproc.supervisor.book import Book
 
-    return Book(settings.store or state.store, state.writer, state.ledgers)
+    return Book(settings.store or state.store, state.writer, state.ledgers, settings.store_limits)
 
 
 async def _before(starting: Awaitable[None], stopping: asyncio.Task[bool]) -> bool:

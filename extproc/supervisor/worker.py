@@ -25,7 +25,7 @@ import uvloop
 
 from extproc.calls import EnvoyCaller
 from extproc.challenge.arena import Arena
-from extproc.challenge.limits import Limits
+from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.engine.seams import Seams
 from extproc.graph import load_raw
 from extproc.plan.compile import compile_graph
@@ -55,6 +55,7 @@ class Orders(msgspec.Struct, frozen=True):
     graphs: tuple[dict[str, Any], ...]
     ledger: str | None = None
     bodies: bool = False
+    limits: Limits = DEFAULTS
 
 
 class Reload(msgspec.Struct, frozen=True):
@@ -76,11 +77,11 @@ class Worker:
         *,
         ledger: Path | None = None,
         bodies: bool = False,
+        limits: Limits = DEFAULTS,
     ) -> None:
         self.counters = Counters()
         self.generations = Generations()
         loop = asyncio.get_running_loop()
-        limits = Limits()
         self.caller = EnvoyCaller(egress, random.Random())
         self.challengers_caller = EnvoyCaller(egress, random.Random(), max_response=limits.response)
         self.arena = Arena(
@@ -173,7 +174,7 @@ async def _supervised() -> None:
     orders = msgspec.json.decode(await supervisor.orders(), type=Orders)
     plans = [compile_graph(load_raw(raw)) for raw in orders.graphs]
     ledger = Path(orders.ledger) if orders.ledger else None
-    worker = Worker(plans, orders.listen, orders.egress, ledger=ledger, bodies=orders.bodies)
+    worker = Worker(plans, orders.listen, orders.egress, ledger=ledger, bodies=orders.bodies, limits=orders.limits)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(worker.run())
         listening = group.create_task(_obey(supervisor, worker))

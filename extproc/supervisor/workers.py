@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from extproc.challenge.evidence import Window  # noqa: TC001 - msgspec reads it
+from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.errors import StartError
 from extproc.supervisor.backoff import Backoff
 from extproc.supervisor.spawn import end, spawn
@@ -61,6 +62,7 @@ class Told(msgspec.Struct, frozen=True):
     graphs: Sequence[dict[str, Any]]
     generation: int = 0
     bodies: bool = False
+    limits: Limits = DEFAULTS
 
 
 class WorkerProcess:
@@ -135,6 +137,7 @@ class WorkerProcess:
             "egress": self.told.egress,
             "graphs": self.told.graphs,
             "bodies": self.told.bodies,
+            "limits": self.told.limits,
             "ledger": None if self._keeper is None else str(self._keeper.ledger(life)),
         }
         self._say(process, orders)

@@ -1,0 +1,149 @@
+"""A worker alone, for an Envoy that somebody else runs: with a book of its own, and an admin address where one is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from extproc.admin.access import TOKEN_VARIABLE
+from extproc.admin.app import AdminServer
+from extproc.admin.challenges import NoChallenges, Refused
+from extproc.challenge.limits import DEFAULTS, Limits
+from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
+from extproc.challenge.store.limits import Limits as StoreLimits
+from extproc.supervisor.state import State
+from extproc.supervisor.worker import REPORT_EVERY, Worker
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from extproc.admin.challenges import Challenges as Watched
+    from extproc.graph import Graph
+    from extproc.plan.plan import Plan
+    from extproc.server.listen import TransportName
+    from extproc.supervisor.book import Book
+    from extproc.telemetry.counters import Key
+
+BOOK_PATIENCE = 3.0  # seconds for the store to take what is left at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What ``extproc serve`` was asked for; ``admin`` is host and port."""
+
+    listen: Sequence[str]
+    egress: str
+    transport: TransportName
+    folder: Path
+    admin: tuple[str, int] | None = None
+    store: str | None = None
+    limits: Limits = DEFAULTS
+    store_limits: StoreLimits = STORE_DEFAULTS
+    bodies: bool = False
+
+
+class Sidecar:
+    """The worker, and what the admin address shows of it."""
+
+    def __init__(self, worker: Worker, challenges: Watched | NoChallenges) -> None:
+        self.worker = worker
+        self.challenges = challenges
+
+    @property
+    def plans(self) -> Sequence[Plan]:
+        """The plans in force."""
+        return self.worker.generations.current
+
+    async def unready(self) -> str | None:
+        """Return why requests would not be served now, None when they would."""
+        return None if self.worker.server.processor.serving else "draining"
+
+    def counts(self) -> Counter[Key]:
+        """Return the worker's counts."""
+        return self.worker.counters.counts
+
+
+async def serve(asked: Alone, graphs: Sequence[Graph], plans: Sequence[Plan], ready: Callable[[Sidecar], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ``ready`` is told once it listens. Raises StartError, StoreError."""
+    async with AsyncExitStack() as stack:
+        challenged = any(plan.challenge for plan in plans)
+        kept = await stack.enter_async_context(_kept(asked)) if challenged else None
+        life = uuid.uuid4().hex
+        worker = Worker(
+            plans,
+            asked.listen,
+            asked.egress,
+            asked.transport,
+            ledger=None if kept is None else kept.ledger(life),
+            bodies=asked.bodies,
+            limits=asked.limits,
+        )
+        sidecar = Sidecar(worker, NoChallenges() if kept is None else _watched(kept, asked.folder, graphs))
+        if kept is not None:
+            await stack.enter_async_context(_beside(_book(kept, life, worker)))
+            await stack.enter_async_context(_beside(sidecar.challenges.run()))
+        if asked.admin is not None:
+            admin = AdminServer(sidecar, *asked.admin, os.environ.get(TOKEN_VARIABLE))
+            await admin.start()
+            stack.push_async_callback(admin.stop)
+        worker.listening.add_done_callback(lambda _: ready(sidecar))
+        await worker.run()
+
+
+@asynccontextmanager
+async def _kept(asked: Alone) -> AsyncIterator[Book]:
+    from extproc.supervisor.book import Book
+
+    state = State(asked.folder)
+    state.hold()
+    book = Book(asked.store or state.store, state.writer, state.ledgers, asked.store_limits)
+    try:
+        await book.open()
+        async with _beside(book.run()):
+            yield book
+            await book.settled(BOOK_PATIENCE)
+    finally:
+        await book.close()
+        state.give_back()
+
+
+def _watched(book: Book, folder: Path, graphs: Sequence[Graph]) -> Watched:
+    from extproc.supervisor.challenges import Challenges
+    from extproc.supervisor.promotions import Promotions
+
+    return Challenges(book, Promotions(folder), graphs, _not_ours)
+
+
+async def _not_ours(graph: Graph) -> None:
+    raise Refused(
+        f"the routes of {graph.name} are in an Envoy that somebody else runs: exchange champion and challenger in the "
+        "graph's file, and run extproc config"
+    )
+
+
+async def _book(book: Book, life: str, worker: Worker) -> None:
+    """Hand on what the worker's challenges saw, and what is left when it has ended."""
+    try:
+        while True:
+            await asyncio.sleep(REPORT_EVERY)
+            book.took(life, worker.arena.windows())
+    finally:
+        book.took(life, worker.arena.windows())
+        book.ended(life)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Run something beside the block, and end it with it."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
