@@ -12,6 +12,9 @@ EXPECTED_TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"  # tells a model how 
 LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it
 
 
+_DIGITS = 15  # of a latency: more than thirty years, which nobody measured
+
+
 def seconds(latency: str | None) -> float | None:
     """Return what LATENCY_HEADER says, None where it says nothing."""
-    return int(latency) / 1e6 if latency and latency.isdecimal() else None
+    return int(latency) / 1e6 if latency and latency.isdecimal() and len(latency) <= _DIGITS else None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from extproc.challenge.compare import Comparer
 from extproc.challenge.evidence import UNSAMPLED, UNSUPPORTED, Record
-from extproc.challenge.histogram import bucket, count, grain
+from extproc.challenge.histogram import bucket, count
+from extproc.challenge.judged import Judge
 from extproc.challenge.ledger import Entry, Ledger
 from extproc.challenge.legs import Legs
 from extproc.challenge.limits import NO_SEGMENT, Limits
@@ -23,9 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from extproc.challenge.compare import Comparison
     from extproc.challenge.evidence import Window
-    from extproc.challenge.pair import Judged
+    from extproc.challenge.judged import Judged
     from extproc.engine.calling import Caller
     from extproc.engine.seams import Recorder
     from extproc.expr import Program
@@ -47,73 +48,56 @@ class Ring:
         self.again = Legs(arena.limits)
         self.tally = Tally(Entry(node.key, plan.graph, names), arena.ledger, arena.limits)
         self._arena = arena
-        self._held = 0
 
     def __repr__(self) -> str:
         """Say the challenge and its legs."""
         return f"<Ring {self.tally!r} {self.legs}>"
 
-    def hold(self, size: int) -> bool:
-        """Take bytes for a pair, unless that were more than the limit."""
-        if self._held + size > self._arena.limits.memory:
-            return False
-        self._held += size
-        return True
+    @property
+    def free(self) -> bool:
+        """Whether no leg is left, and nothing is held."""
+        return all(legs.free for legs in (*self.legs.values(), self.again))
 
-    def give_back(self, size: int) -> None:
-        """Give a pair's bytes back."""
-        self._held -= size
+    def judge(self, run: Run) -> Judge:
+        """Return what compares the legs of a request."""
+        return Judge(self.comparer, run.request, self._arena.limits.response)
 
-    def book(self, run: Run, challenger: ChallengerPlan, outcome: str) -> None:
+    def book(self, challenger: ChallengerPlan, segment: str, outcome: str) -> None:
         """Count what became of a request for one challenger."""
-        self.tally.of(challenger.name, self.segment(run)).book(outcome)
+        self.tally.of(challenger.name, segment).book(outcome)
 
     def compared(
         self,
         run: Run,
         challenger: ChallengerPlan,
+        segment: str,
         judged: Judged,
         latencies: tuple[float | None, float | None],
     ) -> None:
-        """Add a pair's figures; the champion's latency first."""
-        comparison, self_agreement = judged.comparison, judged.self_agreement
-        segment = self.segment(run)
+        """Add a pair's figures, and keep its record; the champion's latency first."""
         evidence = self.tally.of(challenger.name, segment)
-        comparison.add_to(evidence)
+        judged.add_to(evidence)
         for latency, histogram in zip(latencies, (evidence.champion_latency, evidence.challenger_latency), strict=True):
             if latency is not None:
                 count(histogram, bucket(latency * 1e6))
-        if self_agreement is not None:
-            count(evidence.noise, grain(self_agreement))
-            count(evidence.beyond_noise, grain((comparison.agreement + 1 - self_agreement) / 2))
-        self._keep(run, challenger, comparison, segment, latencies)
-
-    def _keep(
-        self,
-        run: Run,
-        challenger: ChallengerPlan,
-        comparison: Comparison,
-        segment: str,
-        latencies: tuple[float | None, float | None],
-    ) -> None:
-        champion_said, challenger_said = comparison.champion.recorded(), comparison.challenger.recorded()
-        if champion_said is None or challenger_said is None:
+        if judged.champion is None or judged.challenger is None:
             self.tally.drop("large")
             return
+        agreement = judged.comparison.agreement
         self.tally.keep(
             Record(
                 request=run.request.id,
                 challenger=challenger.name,
-                segment=segment,
+                segment=self.tally.segment(segment),
                 at=self._arena.wall(),
-                kind=comparison.kind,
+                kind=judged.comparison.kind,
                 tolerance=self.comparer.tolerance,
-                agreement=comparison.agreement,
-                champion=champion_said,
-                challenger_said=challenger_said,
+                agreement=agreement,
+                champion=judged.champion,
+                challenger_said=judged.challenger,
                 champion_latency=latencies[0],
                 challenger_latency=latencies[1],
-                body=self._body(run) if comparison.agreement < 1 else None,
+                body=self._body(run) if agreement < 1 else None,
             )
         )
 
@@ -130,12 +114,18 @@ class Ring:
         try:
             value = by(run.activation)
             text = "" if value is None else text_of(value)
-        except EvaluationError:
-            self._arena.expression_failed(run.plan, self.node)
+        except EvaluationError as error:
+            self._arena.recorder.expression_failed(run.plan, self.node.name, by, error)
             return NO_SEGMENT
         except BadRequest:
             return NO_SEGMENT
         return text[: self._arena.limits.segment] or NO_SEGMENT
+
+    def value_failed(self, run: Run) -> None:
+        """Count that ``compare.value`` had no value."""
+        if self.node.compare.value is not None:
+            error = EvaluationError("no value")
+            self._arena.recorder.expression_failed(run.plan, self.node.name, self.node.compare.value, error)
 
 
 class Arena:
@@ -162,10 +152,12 @@ class Arena:
         self.wall = wall
         self.bodies = bodies
         self.ledger = Ledger(ledger)
-        self._recorder = recorder
+        self.recorder = recorder
         self._seams = Seams(random, _Shadow(recorder), caller, now)
         self._rings: dict[str, Ring] = {}
         self._open: set[LivePair] = set()
+        # One: comparing in Python takes turns with the event loop, and several threads would take several turns.
+        self._thread = ThreadPoolExecutor(1, "compare")
         self._apart: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -213,37 +205,37 @@ class Arena:
         asyncio.get_running_loop().call_soon(settle)
 
     def apart(self, work: Callable[[], Judged | str], then: Callable[[Judged | str], None]) -> None:
-        """Run something in a thread, and hand its result on in the event loop."""
-
-        async def run() -> None:
-            then(await asyncio.to_thread(work))
-
-        task = asyncio.get_running_loop().create_task(run())
+        """Run something that raises nothing in a thread, and hand its result on in the event loop."""
+        task = asyncio.get_running_loop().create_task(self._run_apart(work, then))
         self._apart.add(task)
         task.add_done_callback(self._apart.discard)
+
+    async def _run_apart(self, work: Callable[[], Judged | str], then: Callable[[Judged | str], None]) -> None:
+        then(await asyncio.get_running_loop().run_in_executor(self._thread, work))
 
     def forget(self, pair: LivePair) -> None:
         """Drop a pair of which all is booked."""
         self._open.discard(pair)
 
-    def expression_failed(self, plan: Plan, node: ChallengePlan) -> None:
-        """Count an expression of ``compare`` that had no value."""
-        program = node.compare.value or node.compare.by
-        if program is not None:
-            self._recorder.expression_failed(plan, node.name, program, EvaluationError("no value"))
-
     def windows(self) -> list[Window]:
         """Return what every challenge has seen since this was last asked."""
         return [window for ring in self._rings.values() if (window := ring.tally.window()) is not None]
+
+    @property
+    def free(self) -> bool:
+        """Whether no pair is open, no leg is left, and nothing is held."""
+        return not self._open and all(ring.free for ring in self._rings.values())
 
     def close(self) -> None:
         """Book what is open as interrupted, and end all legs."""
         for pair in list(self._open):
             pair.interrupt()
-        self._open.clear()
         for ring in self._rings.values():
             for legs in (*ring.legs.values(), ring.again):
                 legs.stop()
+        for task in self._apart:
+            task.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class _Shadow:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from extproc.challenge.confusion import cap
 from extproc.challenge.histogram import Histogram, merge
 
 # What becomes of a request that reached a challenge, for each challenger: exactly one of these.
@@ -35,6 +36,17 @@ OUTCOMES = (
     INTERRUPTED,
 )
 UNITS = 2**64  # sums of differences are kept as integers in units of 1 / UNITS: exact, whatever their order
+_WHOLE = 2.0**53  # a double from here on is a whole number, and may be too large to be multiplied
+
+
+def units(size: float) -> int:
+    """Return a size that a finite double is near, in units of 1 / UNITS: exact for integers and from 2**-12 on.
+
+    Whatever is smaller is rounded to the nearest unit.
+    """
+    if isinstance(size, float) and abs(size) < _WHOLE:
+        return round(size * UNITS)
+    return int(size) * UNITS
 
 
 class Truth(msgspec.Struct, omit_defaults=True):
@@ -82,7 +94,8 @@ class Evidence(msgspec.Struct, omit_defaults=True):
     equal: int = 0
     above: Histogram = {}  # the challenger's is larger by so much
     below: Histogram = {}
-    # label: JSON texts ``["champion's", "challenger's"]``
+    boundless: int = 0  # numbers and vectors without a finite difference: they disagree, and are in no sum
+    # label: JSON texts ``["champion's", "challenger's"]``, and ``confusion.OTHER``
     confusion: dict[str, int] = {}
     # vector
     cosine: Histogram = {}  # (cosine + 1) / 2, as a share
@@ -105,6 +118,8 @@ def merged(into: msgspec.Struct, other: msgspec.Struct) -> None:
             setattr(into, name, mine + theirs)
         elif isinstance(mine, dict):
             merge(mine, theirs)
+            if name == "confusion":
+                cap(mine)
         else:
             merged(mine, theirs)
 

@@ -1,7 +1,8 @@
 """How many requests reached each challenge, in a memory-mapped file: it says so when its worker was killed, too.
 
 Entries stand one behind the other: a count of 8 bytes, the length of what follows in 8, and JSON padded to 8. Only counts
-ever change. The kernel keeps what was written to the mapping, however the process ended.
+ever change, and numbers are in the machine's own order: each is written in one piece, so that nobody is killed amid one.
+The kernel keeps what was written to the mapping, however the process ended.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 GROWTH = 64 * 1024  # a few hundred challenges; a file grows by as much when they do not fit
 PRIVATE = 0o600
-_HEAD = struct.Struct("<QQ")
-_COUNT = struct.Struct("<Q")
+_HEAD = struct.Struct("@QQ")
+_COUNT = struct.Struct("@Q")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -36,22 +37,29 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._end = 0
-        self._map = mmap.mmap(-1, GROWTH) if path is None else _mapped(path)
+        self._file = None if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
+        self._map = _in_memory() if self._file is None else _mapped(self._file)
 
     def __repr__(self) -> str:
         """Say where it is."""
         return f"<Ledger {self._path or 'in memory'} {self._end} bytes>"
 
     def open(self, entry: Entry) -> Count:
-        """Add a challenge and return its count, which is 0."""
+        """Add a challenge and return its count, which is 0. Raises OSError where the disk is full."""
         text = msgspec.json.encode(entry)
         text += b" " * (-len(text) % 8)
-        at, self._end = self._end, self._end + _HEAD.size + len(text)
-        while self._end + _HEAD.size > len(self._map):
-            self._map.resize(len(self._map) + GROWTH)
-        self._map[at + _HEAD.size : self._end] = text
+        at, end = self._end, self._end + _HEAD.size + len(text)
+        while end + _HEAD.size > len(self._map):
+            self._grow(len(self._map) + GROWTH)
+        self._map[at + _HEAD.size : end] = text
         _HEAD.pack_into(self._map, at, 0, len(text))  # last: without its length an entry is not there
+        self._end = end
         return Count(self, at)
+
+    def _grow(self, size: int) -> None:
+        if self._file is not None:
+            os.posix_fallocate(self._file, 0, size)
+        self._map.resize(size)
 
     def write(self, at: int, value: int) -> None:
         """Set a count."""
@@ -60,6 +68,9 @@ class Ledger:
     def close(self) -> None:
         """Unmap the file, which stays."""
         self._map.close()
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class Count:
@@ -82,13 +93,15 @@ class Count:
         self._ledger.write(self._at, self.value)
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
-    try:
-        os.ftruncate(descriptor, GROWTH)
-        return mmap.mmap(descriptor, GROWTH)
-    finally:
-        os.close(descriptor)
+def _in_memory() -> mmap.mmap:
+    # Not shared: the kernel enlarges what is shared only as far as addresses go, and who writes there is killed.
+    return mmap.mmap(-1, GROWTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _mapped(file: int) -> mmap.mmap:
+    # Allocated, not only enlarged: who writes to a hole of a full disk is killed.
+    os.posix_fallocate(file, 0, GROWTH)
+    return mmap.mmap(file, GROWTH)
 
 
 def read(path: Path) -> list[tuple[Entry, int]]:

@@ -1,4 +1,4 @@
-"""One challenger's legs: so many at once, so many in line; what is more is shed."""
+"""One challenger's legs: so many at once, so many in line, so many bytes held for them; what is more is shed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,27 @@ class Legs:
         self._limits = limits
         self._running: set[asyncio.Task[None]] = set()
         self._waiting: deque[Callable[[], Coroutine[None, None, None]]] = deque()
+        self.held = 0
 
     def __repr__(self) -> str:
         """Say what is taken."""
-        return f"<Legs {len(self._running)} under way, {len(self._waiting)} in line>"
+        return f"<Legs {len(self._running)} under way, {len(self._waiting)} in line, {self.held} bytes>"
 
     @property
     def free(self) -> bool:
         """Whether everything was given back."""
-        return not self._running and not self._waiting
+        return not self._running and not self._waiting and not self.held
+
+    def hold(self, size: int) -> bool:
+        """Take bytes for a pair, unless that were more than the limit."""
+        if self.held + size > self._limits.memory:
+            return False
+        self.held += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Give a pair's bytes back."""
+        self.held -= size
 
     def start(self, leg: Callable[[], Coroutine[None, None, None]]) -> bool:
         """Start a leg, or let it wait for its turn; return False where it has to be shed."""

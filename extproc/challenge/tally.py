@@ -24,6 +24,7 @@ class Tally:
         self._segments: set[str] = {WHOLE}
         self._evidence: dict[str, dict[str, Evidence]] = {}
         self._records: list[Record] = []
+        self._kept = 0
         self._dropped: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -36,24 +37,27 @@ class Tally:
 
     def of(self, challenger: str, segment: str = WHOLE) -> Evidence:
         """Return the sums of a challenger in a segment."""
-        name = self._segment(segment)
+        name = self.segment(segment)
         mine = self._evidence.setdefault(challenger, {})
         found = mine.get(name)
         if found is None:
             found = mine[name] = Evidence()
         return found
 
-    def _segment(self, segment: str) -> str:
+    def segment(self, segment: str) -> str:
+        """Return under which name a segment is summed."""
         if segment not in self._segments:
-            if len(self._segments) >= self._limits.segments:
+            if len(self._segments) > self._limits.segments:  # WHOLE is none of them
                 return OTHER_SEGMENT
             self._segments.add(segment)
         return segment
 
     def keep(self, record: Record) -> None:
         """Keep a pair for labels and as an example, as long as there is room."""
-        if len(self._records) < self._limits.records:
+        size = self._kept + len(record.champion) + len(record.challenger_said) + len(record.body or "")
+        if len(self._records) < self._limits.records and size <= self._limits.kept:
             self._records.append(record)
+            self._kept = size
         else:
             self.drop("records")
 
@@ -76,4 +80,5 @@ class Tally:
             self._dropped,
         )
         self._evidence, self._records, self._dropped = {}, [], {}
+        self._kept = 0
         return window

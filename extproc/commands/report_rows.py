@@ -260,7 +260,7 @@ def _examples(found: Sequence[Example]) -> RenderableType | None:
 def _example(one: Example) -> list[Text]:
     segment = f"  segment {said(one.segment, NAME)}" if one.segment else ""
     head = Text.assemble((said(one.request_id, ID), "bold"), (segment, "dim"))
-    return [head, *(_place(*place) for place in islice(differing(one.champion, one.challenger), PLACES))]
+    return [head, *(_place(*place) for place in islice(differing(one), PLACES))]
 
 
 def _place(where: str, champion: object, challenger: object) -> Text:

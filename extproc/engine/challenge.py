@@ -20,15 +20,15 @@ async def run_challenge(  # noqa: PLR0913, PLR0917 - a node's run, and which cha
     pair = run.reached(node, seen=run.whole)
     if pair is None:
         return await run.evaluate(champion, payload, deadline, trail)
-    pair.begin(payload)
+    wanted = pair.begin(payload)
     try:
         result = await run.evaluate(champion, payload, deadline, trail)
     except BaseException:
         pair.left()
         raise
-    if isinstance(result, Tail):
+    if not isinstance(result, Tail):
+        pair.answered(result)
+    elif wanted:
         run.pair = pair
         pair.handed_over(result.model)
-    else:
-        pair.answered(result)
     return result

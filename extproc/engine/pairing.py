@@ -22,8 +22,12 @@ class Pair(Protocol):
     ``response_ended`` or ``left``, may come more than once: the first counts. Nothing of this waits or raises.
     """
 
-    def begin(self, payload: Payload) -> None:
-        """The request is complete as it reaches the challenge: challengers may start."""
+    def begin(self, payload: Payload) -> bool:
+        """The request is complete as it reaches the challenge: challengers may start.
+
+        Return whether any did: otherwise nothing that the champion does has to be told.
+        """
+        ...
 
     def too_large(self) -> None:
         """The request is larger than may be copied."""

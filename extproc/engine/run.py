@@ -97,21 +97,30 @@ class Run:
                 return None
 
     def _challenge(self, node: ChallengePlan) -> Outcome | Awaitable[Outcome]:
-        """Begin a challenge that the request reaches without a call."""
-        champion = self.choose(node.champion, self.trail)
+        """Begin a challenge that the request reaches without a call. Raises BadRequest."""
+        try:
+            champion = self.choose(node.champion, self.trail)
+        except BadRequest:
+            self._refuse(node)
+            raise
         if not (isinstance(champion, Call) and champion.tail):
             return Deferred(
                 lambda: self._finish(
                     lambda payload: run_challenge(self, node, champion, payload, self.deadline, self.trail)
                 )
             )
-        self.pair = self.reached(node, seen=True)
-        if self.pair is not None:
-            if self.whole:
-                self.pair.begin(self._own_payload)
-            self.pair.handed_over(champion.model)
+        pair = self.reached(node, seen=True)
+        if pair is not None and (not self.whole or pair.begin(self._own_payload)):
+            self.pair = pair
+            pair.handed_over(champion.model)
         self.trail.add(champion.model.name)
         return TailCall(champion.model, self.trail.text())
+
+    def _refuse(self, node: ChallengePlan) -> None:
+        """Count a request that reaches a challenge and fails at its champion."""
+        pair = self.reached(node, seen=self.whole)
+        if pair is not None:
+            pair.left()
 
     def reached(self, node: ChallengePlan, *, seen: bool) -> Pair | None:
         """Tell that the request reaches the challenge, ``seen`` whole by now or later; a second time it is no pair."""
@@ -128,7 +137,11 @@ class Run:
         try:
             result = await work(self._own_payload)
         except BadRequest as error:
+            self._cut_short()
             return refused(error, self.plan.graph, self.request.id, self.trail.text())
+        except BaseException:
+            self._cut_short()
+            raise
         return self._outcome(result)
 
     def _evaluate(self, node: PlanNode | Made, payload: Payload) -> Coroutine[object, object, Result]:
@@ -148,6 +161,7 @@ class Run:
         return passed_on(result, route)
 
     def _cut_short(self) -> None:
+        """Tell the pair that Envoy does not make the champion's last call after all."""
         if self.pair is not None:
             self.pair.left()
             self.pair = None

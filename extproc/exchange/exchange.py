@@ -84,11 +84,12 @@ class Exchange:
     Without a challenge that samples the request it ends with the decision; the response is not seen.
     """
 
-    __slots__ = ("_needs", "_pair", "_plans", "_request", "_seams", "phase", "plan")
+    __slots__ = ("_gone", "_needs", "_pair", "_plans", "_request", "_seams", "phase", "plan")
 
     def __init__(self, plans: Plans, graph: str | None, seams: Seams) -> None:
         self.phase = Phase.HEADERS
         self.plan: Plan | None = None
+        self._gone = False
         self._needs = Needs.NOTHING
         self._plans = plans
         self._seams = seams
@@ -123,6 +124,7 @@ class Exchange:
 
     def gone(self) -> None:
         """Envoy says nothing more; comes after the last reply too, and more than once."""
+        self._gone = True
         self.phase = Phase.DONE
         if self._pair is not None:
             self._pair.left()
@@ -194,12 +196,16 @@ class Exchange:
             reply = replies.tail(phase, outcome.model.key, outcome.route)
         else:
             reply = replies.rewritten_tail(phase, outcome)
-        return reply if run.pair is None else reply + self._watch(run.pair, phase, whole=run.whole)
+        pair, run.pair = run.pair, None  # who watches it has it: the pair knows its run, and a circle is collected late
+        return reply if pair is None else reply + self._watch(pair, phase, whole=run.whole)
 
     # --- a sampled request
 
     def _watch(self, pair: Pair, phase: replies.Answered, *, whole: bool) -> bytes:
         """Go on to see what the champion answers; return what tells Envoy to show it."""
+        if self._gone:
+            pair.left()
+            return b""
         self._pair = pair
         self._needs = Needs.PAIR
         self.phase = Phase.RESPONSE
@@ -233,8 +239,9 @@ class Exchange:
             return self._enough(replies.CONTINUE_BODY)
         request = self._known_request
         request.raw_body = body.body or None
-        pair.begin(Payload(request.raw_body, request.headers.get("content-type"), own=True))
-        return replies.CONTINUE_BODY
+        if pair.begin(Payload(request.raw_body, request.headers.get("content-type"), own=True)):
+            return replies.CONTINUE_BODY
+        return self._enough(replies.CONTINUE_BODY)
 
     def _answered_early(self, _message: ProcessingRequest) -> bytes:
         """A response before the request was complete: Envoy refused it, or the model did not want to read it."""

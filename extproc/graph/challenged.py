@@ -10,7 +10,7 @@ import msgspec
 
 from extproc.errors import GraphError
 from extproc.graph.graph import Graph, written
-from extproc.graph.walk import children, flatten, places
+from extproc.graph.walk import CHAMPION, children, flatten, places
 
 if TYPE_CHECKING:
     from extproc.graph.document import Challenge, Spec, Target
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DIGITS = 16
 """Hex digits of a challenge's hash: 64 bits, told apart among all challenges that one store ever sees."""
+LONGEST = 63  # characters of a name: see ``document.NAME_PATTERN``
 
 
 class Challenged(msgspec.Struct, frozen=True):
@@ -78,8 +79,10 @@ def exchanged(graph: Graph, challenger: str) -> Graph:
         names = ", ".join(one["name"] for one in node["challengers"])
         raise GraphError(f"{graph.name} has no challenger {challenger}; it has {names}")
     winner = node["challengers"][index]
-    taken = {one["name"] for at, one in enumerate(node["challengers"]) if at != index} | {"champion"}
-    winner["name"] = _called(found.challenge.champion, taken)
+    taken = {one["name"] for one in node["challengers"]} | {CHAMPION}
+    within = f"{found.node}."  # where it is inline, its name there must be no other node's
+    taken |= {name.removeprefix(within) for name in flatten(graph.document.spec) if name.startswith(within)}
+    winner["name"] = _called(found.challenge.champion, taken - {winner["name"]})
     node["champion"], winner["to"] = winner["to"], node["champion"]
     return Graph.from_raw(raw, graph.source)
 
@@ -88,7 +91,8 @@ def _called(was: Target, taken: set[str]) -> str:
     wanted = was if isinstance(was, str) else "champion-was"
     name, number = wanted, 2
     while name in taken:
-        name, number = f"{wanted}-{number}", number + 1
+        suffix = f"-{number}"
+        name, number = wanted[: LONGEST - len(suffix)] + suffix, number + 1
     return name
 
 

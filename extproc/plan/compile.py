@@ -76,9 +76,15 @@ def compile_graph(graph: Graph) -> Plan:
         calls=makes_calls(root),
         rewrites=rewrites_tail(root),
         away=None if away is None else models[away],
-        challenge=next((node for node in reachable(root) if isinstance(node, ChallengePlan)), None),
+        challenge=_challenge_of(root),
         nodes=building.done,
     )
+
+
+def _challenge_of(root: PlanNode) -> ChallengePlan | None:
+    """Return the challenge; of one in tail position and elsewhere the one whose response has to be shown."""
+    found = [node for node in reachable(root) if isinstance(node, ChallengePlan)]
+    return max(found, key=lambda node: node.shown, default=None)
 
 
 class _Building:

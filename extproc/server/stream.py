@@ -31,6 +31,7 @@ class Stream:
         "_consumed",
         "_conversation",
         "_ended",
+        "_half_closed",
         "_have",
         "_need",
         "_number",
@@ -52,6 +53,7 @@ class Stream:
         self._consumed = 0
         self._begun = False
         self._ended = False
+        self._half_closed = False
         self._task: asyncio.Task[None] | None = None
         self._waiting: deque[bytes] = deque()
         self._unsent = memoryview(b"")
@@ -116,16 +118,19 @@ class Stream:
         try:
             ready = await reply
         except ProtocolError as error:
+            self._task = None
             self._fail(frames.INVALID_ARGUMENT, str(error))
             return
         except Exception:
+            self._task = None
             log.exception("a request could not be answered")
             self._fail(frames.INTERNAL, "the processor failed")
             return
         self._task = None
         self._reply(ready)
-        if self._waiting:
+        while self._waiting and self._task is None:
             self._message(self._waiting.popleft())
+        self._end_if_idle()
 
     def _reply(self, reply: bytes) -> None:
         length = len(reply) + PREFIX
@@ -165,6 +170,7 @@ class Stream:
             if not self._unsent and self._conversation.done and not self._ended:
                 connection.write(frames.trailers_ok(self._number))
                 self._end()
+            self._end_if_idle()
 
     def widen(self, change: int) -> None:
         """Take a change of this stream's send window."""
@@ -172,8 +178,12 @@ class Stream:
         self.pump()
 
     def half_closed(self) -> None:
-        """The peer says nothing more: unless a reply is still due, so do we."""
-        if not self._ended and self._task is None and not self._unsent:
+        """The peer says nothing more: when no reply is due any more, so do we."""
+        self._half_closed = True
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._half_closed and not self._ended and self._task is None and not self._unsent:
             self._connection.write(
                 (b"" if self._begun else frames.response_headers(self._number)) + frames.trailers_ok(self._number)
             )
@@ -186,6 +196,8 @@ class Stream:
 
     def _end(self) -> None:
         self._ended = True
+        if self._task is not None:
+            self._task.cancel()
         self._connection.forget(self._number)
         self._conversation.gone()
 
