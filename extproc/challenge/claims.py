@@ -1,7 +1,8 @@
 """What a guardrail claims of a challenger: when evidence has shown it, and when it has shown the contrary.
 
 Both are one-sided tests, valid however often one looks. ``alpha`` bounds the probability that at any time a claim is
-shown that is untrue, or refuted that is true. ``times`` supposes that every sample had been seen so many times as often.
+shown that is untrue, or refuted that is true. ``times`` supposes that every sample had been seen so many times as
+often.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The verdict on a challenger: what its guardrails ask, and what the evidence shows.
 
-A guardrail passes or fails by one-sided tests at ``alpha = 1 - confidence``; they hold at any time one looks, so there is no
-minimum of samples beside them. To promote, every guardrail must pass: if one is in truth violated, then it alone is
-to pass with a probability of at most ``alpha``. To reject, one of k must fail at ``alpha / k``: if all hold, then any of
-them fails so with a probability of at most ``alpha``.
+A guardrail passes or fails by one-sided tests at ``alpha = 1 - confidence``; they hold at any time one looks, so there is
+no minimum of samples beside them. To promote, every guardrail must pass: one that is violated in truth ever passes with
+a probability of at most ``alpha``. To reject, one of k must fail at ``alpha / k``: where all hold in truth, any of them
+ever fails so with a probability of at most ``alpha``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence, rails: Guardrails, confidence: float) -> Verdict:
-    """Return the verdict on the evidence, with a confidence above 0 and below 1; without guardrails, none is reached."""
+    """Return the verdict on the evidence; the confidence is above 0 and below 1. Without guardrails none is reached."""
     asked = claims(evidence, rails)
     alpha = 1 - confidence
     judged = {name: _judged(name, claim, alpha, alpha / len(asked)) for name, claim in asked.items()}

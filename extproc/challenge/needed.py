@@ -15,8 +15,8 @@ PRECISION = 1.01  # of the factor that is searched: the evidence itself says it 
 def needed(samples: int, decided: Callable[[float], bool]) -> int | None:
     """Return how many further samples decide; 0 when it is decided, None when MOST samples would not be enough.
 
-    ``decided`` says whether there is a decision had every sample been seen so many times as often. Evidence is linear in
-    the counts, so that once decided it stays so.
+    ``decided`` says whether there is a decision had every sample been seen so many times as often. The logarithm of a
+    bet's wealth, or of a likelihood ratio, is linear in the counts: once decided it stays so.
     """
     if not samples:
         return None

@@ -1,9 +1,9 @@
 """Confidence sequences for quantiles of sizes, and for the ratio of two, valid however often one looks.
 
 Howard and Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm identification"
-(Bernoulli 28, 2022): below a size ``q`` lie samples as heads of a coin that falls with the probability F(q), so ``q`` is
-out of the question when their count contradicts ``p``, by the mixture of ``rates``. Counts grow with ``q``: the bounds
-are where contradiction ends, and one coin, the one at the true quantile, answers for all of them.
+(Bernoulli 28, 2022): a sample is at most ``q`` with the probability F(q), like a coin that falls heads; so ``q`` is out
+of the question when the count of such samples contradicts ``p``, by the mixture of ``rates``. Counts grow with ``q``: the
+bounds are where contradiction ends, and one coin, the one at the true quantile, answers for all of them.
 
 Bounds are bounds of buckets, outwards.
 """

@@ -31,7 +31,7 @@ def log_evidence(events: float, trials: float, rate: float) -> float:
 def log_above(events: float, trials: float, rate: float) -> float:
     """Return the logarithm of the evidence against "``rate`` or less".
 
-    Minus infinity where so little lies above ``rate`` that no float holds it: less than there is, so still a valid test.
+    Minus infinity where so little lies above ``rate`` that no float holds it: less than there is, so the test is valid.
     """
     if rate <= 0:
         return inf if events > 0 else 0.0

@@ -1,7 +1,7 @@
 """Whether as many requests were sampled as the graph says: a mismatch means that evidence is of some requests only.
 
-The test is the mixture of ``rates`` against the configured share. It assumes that requests are sampled one by one: under
-sticky sampling (``by``) all requests of a key are sampled or none, so that a few busy keys can raise an alarm.
+The test is the mixture of ``rates`` against the configured share. It assumes that requests are sampled one by one:
+under sticky sampling (``by``) all requests of a key are sampled or none, so that a few busy keys can raise an alarm.
 """
 
 from __future__ import annotations

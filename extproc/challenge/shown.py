@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from extproc.challenge.document import Estimate
-from extproc.challenge.wording import number, value
+from extproc.challenge.wording import count, number, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from extproc.challenge.document import Example
 
+EXACT: Final = 10**15  # integers below are shown in groups of three digits, and longer ones shortened
 LONGEST: Final = 160  # characters of a decision's text
 
 
@@ -60,5 +61,7 @@ def flat(figures: Any, name: str = "") -> Iterator[tuple[str, str]]:
                 yield from flat(inner, f"{name}.{key}" if name else str(key))
         case bool() | str() | list():
             yield name, value(figures, LONGEST)
+        case int():
+            yield name, count(figures) if abs(figures) < EXACT else value(figures, LONGEST)
         case _:
             yield name, number(figures)

@@ -67,7 +67,7 @@ class Tally:
 
     def window(self) -> Window | None:
         """Return what came since the last one, None where nothing did."""
-        if not self._evidence and self._told == self._eligible.value:
+        if not (self._evidence or self._records or self._dropped) and self._told == self._eligible.value:
             return None
         self._told = self._eligible.value
         window = Window(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from extproc.errors import GraphError
 from extproc.graph import load
 from extproc.plan.compile import compile_graph
 
@@ -37,13 +35,4 @@ def load_plans(paths: Sequence[str]) -> tuple[tuple[Graph, ...], tuple[Plan, ...
     show(loading.problems)
     if loading.errors:
         raise SystemExit(FAILED)
-    plans, refused = [], []
-    for graph in loading.graphs:
-        try:
-            plans.append(compile_graph(graph))
-        except GraphError as error:
-            refused.append(str(error))
-    if refused:
-        print("\n".join(refused), file=sys.stderr)
-        raise SystemExit(FAILED)
-    return loading.graphs, tuple(plans)
+    return loading.graphs, tuple(compile_graph(graph) for graph in loading.graphs)

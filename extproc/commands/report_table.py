@@ -57,7 +57,7 @@ def _report(report: Report, *, beside: bool) -> Group:
         parts.append(Text("This challenge has no challenger.", style="dim"))
     for one in report.challengers:
         parts += [Text(), _verdict(one, report), Text(), _keyed(rows(one), beside=beside)]
-    lost = [f"{said(name)} {count(times)}" for name, times in report.dropped.items() if times]
+    lost = [f"{said(name).replace('_', ' ')} {count(times)}" for name, times in report.dropped.items() if times]
     closing: list[Part] = [("decisions", _decisions(report)), ("not kept", Text(" · ".join(lost)) if lost else None)]
     return Group(*parts, _keyed(closing, beside=beside))
 

@@ -58,7 +58,7 @@ class Ground:
         self,
         nodes: str | Plan,
         script: Mapping[str, Line | Sequence[Line]] | None = None,
-        chance: Iterable[float] | Any = (),
+        chance: Iterable[float] = (),
         *,
         limits: Limits | None = None,
         bodies: bool = False,
@@ -68,7 +68,7 @@ class Ground:
         self.plan = planned(nodes, timeout=timeout) if isinstance(nodes, str) else nodes
         self.caller = ScriptedCaller(script or {})
         self.recorder = Recording()
-        self.random = chance if hasattr(chance, "random") else Scripted(chance)
+        self.random = Scripted(chance)
         loop = asyncio.get_running_loop()
         self.arena = Arena(
             self.random,
@@ -90,20 +90,20 @@ class Ground:
         self.dropped: dict[str, int] = {}
         self.arena.enter([self.plan])
 
-    def run(self, body: bytes | None = BODY, *, whole: bool = True, **headers: str) -> Run:
+    def run(self, body: bytes | None = BODY, *, whole: bool = True, **headers: Any) -> Run:
         """A run of the plan for one request."""
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
         now = asyncio.get_running_loop().time()
         return Run(self.plan, Request(REQUEST | named, body), self.seams, now + self.plan.timeout, whole=whole)
 
-    def sampled(self, body: bytes | None = BODY, *, whole: bool = True, **headers: str) -> LivePair:
+    def sampled(self, body: bytes | None = BODY, *, whole: bool = True, **headers: Any) -> LivePair:
         """A request's pair; it must be sampled, and its champion's call Envoy's."""
         run = self.run(body, whole=whole, **headers)
         run.start()
         assert run.pair is not None
         return run.pair  # type: ignore[return-value]
 
-    def unsampled(self, body: bytes | None = BODY, **headers: str) -> None:
+    def unsampled(self, body: bytes | None = BODY, **headers: Any) -> None:
         """A request of which no challenger sees anything."""
         run = self.run(body, **headers)
         run.start()
@@ -139,7 +139,7 @@ class Ground:
 async def ended(run: Run) -> Outcome:
     """The outcome of a run, awaited where that is needed."""
     outcome = run.start()
-    return await outcome if hasattr(outcome, "__await__") else outcome  # type: ignore[no-any-return]
+    return await outcome if hasattr(outcome, "__await__") else outcome
 
 
 def answer(pair: LivePair, body: bytes = SAID, status: int = 200, **headers: str) -> None:

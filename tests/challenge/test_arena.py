@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -315,7 +316,7 @@ BY = {
     "1.0": (("", "1"),),
     "true": (("", "true"),),
     "null": (("", NO_SEGMENT),),
-    "[1]": (("", NO_SEGMENT),),
+    "[1, 'a']": (("", '[1,"a"]'),),
     "request.body.nope": (("", NO_SEGMENT),),
     "request.body.instances[0][0]": (("", "1.1"),),
 }
@@ -327,10 +328,10 @@ def test_a_segments_name(by):
 
     async def main() -> None:
         for tier, name in BY[by]:
-            ground = Ground(challenge(more=f"compare: {{by: '{by}'}}"), {"b": predicts(0.5)})
+            ground = Ground(challenge(more=f'compare: {{by: "{by}"}}'), {"b": predicts(0.5)})
             answer(ground.sampled(b'{"instances": [[1.10]]}', tier=tier))
             await asyncio.sleep(LONG)
-            assert list(ground.evidence or (ground.take(), ground.evidence)[1]) == ["x"]
+            ground.take()
             assert list(ground.evidence["x"]) == [name]
 
     run(main())
@@ -390,11 +391,9 @@ def test_bodies_of_examples(bodies):
 
     async def main() -> None:
         ground = Ground(PLAIN, {"b": predicts(0.7)}, bodies=bodies, limits=Limits(body=10))
-        answer(ground.sampled(b"0123456789abc"))
-        answer(ground.sampled(None))
-        answer(ground.sampled(b"\xff"))
-        answer(ground.sampled(b"x"), text({"predictions": [0.7]}))
-        await asyncio.sleep(LONG)
+        for body, said in ((b"0123456789abc", SAID), (None, SAID), (b"\xff", SAID), (b"x", b'{"predictions":[0.7]}')):
+            answer(ground.sampled(body), said)
+            await asyncio.sleep(LONG)
         ground.take()
         expected = ["0123456789", None, "\N{REPLACEMENT CHARACTER}", None] if bodies else [None] * 4
         assert [record.body for record in ground.records] == expected
@@ -410,6 +409,7 @@ def test_records_that_are_too_many_or_too_large():
         ground = Ground(PLAIN, {"b": predicts(0.5)}, limits=Limits(records=2))
         for _ in range(5):
             answer(ground.sampled())
+        await asyncio.sleep(LONG)
         large = text({"predictions": ["x" * 70_000]})
         ground.caller._script["b"] = [Says(body=large)]
         answer(ground.sampled(), large)
@@ -463,7 +463,7 @@ def test_closing_before_a_leg_began():
 async def test_closing_while_legs_are_compared():
     """A comparison that a thread is at when its process ends is interrupted, and its result is nobody's."""
     ground = Ground(PLAIN, {"b": Says(body=text({"predictions": [0.5] * 40_000}), after=0)})
-    ground.arena._thread = type(ground.arena._thread)() if False else __import__("concurrent.futures").futures.ThreadPoolExecutor(1)
+    ground.arena._thread = ThreadPoolExecutor(1)
     answer(ground.sampled(), text({"predictions": [0.5] * 40_000}))
     while not ground.arena._apart:
         await asyncio.sleep(0)
@@ -478,7 +478,7 @@ async def test_a_thread_compares():
     """The loop goes on while a large pair is compared, and books it when that is done."""
     large = text({"predictions": [0.5] * 40_000})
     ground = Ground(PLAIN, {"b": Says(body=large, after=0)})
-    ground.arena._thread = __import__("concurrent.futures").futures.ThreadPoolExecutor(1)
+    ground.arena._thread = ThreadPoolExecutor(1)
     answer(ground.sampled(), large)
     async with asyncio.timeout(30):
         while not ground.arena.free:
@@ -521,6 +521,8 @@ TOLD: dict[str, Callable[[LivePair], object]] = {
     "ended": lambda pair: pair.response_ended(),
     "left": lambda pair: pair.left(),
 }
+FIRST = ["begin", "begin", "too large", "left"]
+LATER = [name for name in TOLD if name not in {"begin", "too large"}]
 PROPER = [["200", "prediction", "ended"], ["answered"], ["200", "piece", "left"], ["500", "left"], ["left"], []]
 LINES: list[Any] = [
     predicts(0.5), predicts(0.6, after=0), predicts(0.5, after=999), Says(500, {}), Says(204, b""), Says(body=b"{"),
@@ -531,16 +533,22 @@ TIMES = st.sampled_from([0, 0, 1, 5, 10, 20, 500, 1000, 1010, 1500])
 
 
 @st.composite
-def stories(draw: Any) -> list[Event]:
-    """What happens to one request: a proper champion, or anything at any time; the end of it is that the client leaves."""
-    names = draw(st.sampled_from(PROPER)) if draw(st.booleans()) else draw(st.lists(st.sampled_from(list(TOLD)), max_size=6))
-    events = sorted((Event(draw(TIMES), name, TOLD[name]) for name in names), key=lambda event: event.at)
-    return [*events, Event(2000, "left", TOLD["left"])]
+def stories(draw: Any) -> tuple[bool, list[Event]]:
+    """What happens to one request, and whether it is whole when it comes: a proper champion, or anything at any time.
+
+    A request that is not whole is completed, or is not, before the champion answers; in the end the client leaves.
+    """
+    names = draw(st.sampled_from(PROPER)) if draw(st.booleans()) else draw(st.lists(st.sampled_from(LATER), max_size=6))
+    times = sorted(draw(TIMES) for _ in range(len(names) + 1))
+    events = [Event(at, name, TOLD[name]) for at, name in zip(times[1:], names, strict=True)]
+    whole, first = draw(st.booleans()), draw(st.sampled_from(FIRST))
+    begun = [] if whole else [Event(times[0], first, TOLD[first])]
+    return whole, [*begun, *events, Event(2000, "left", TOLD["left"])]
 
 
-@settings(derandomize=True, deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(st.tuples(TIMES, st.booleans(), stories()), max_size=8),
+    st.lists(st.tuples(TIMES, stories()), max_size=8),
     st.integers(1, 3),
     st.booleans(),
     st.data(),
@@ -551,13 +559,15 @@ def test_every_request_is_in_exactly_one_count(requests, challengers, noise, dat
     parts = ", ".join(f"{{name: n{at}, to: {'bcd'[at]}, sample: {share}}}" for at, share in enumerate(samples))
     script = {name: data.draw(st.lists(st.sampled_from(LINES), min_size=1, max_size=8)) for name in "abcd"}
     limits = Limits(
-        data.draw(st.integers(0, 3)), data.draw(st.integers(0, 2)), data.draw(st.sampled_from([100, 300, 10**9])), 200
+        data.draw(st.integers(1, 3)), data.draw(st.integers(0, 2)), data.draw(st.sampled_from([100, 300, 10**9])), 200
     )
     close = data.draw(st.sampled_from([None, None, 0, 10, 400, 1200]))
     chances = [data.draw(st.sampled_from([0.2, 0.7])) for _ in range(len(requests) * challengers)]
 
     async def main() -> None:
-        ground = Ground(challenge(f"[{parts}]", more=f"noise: {'true' if noise else 'false'}"), script, chances, limits=limits)
+        ground = Ground(
+            challenge(f"[{parts}]", more=f"noise: {'true' if noise else 'false'}"), script, chances, limits=limits
+        )
         loop, reached = asyncio.get_running_loop(), 0
         start = loop.time()
 
@@ -566,10 +576,11 @@ def test_every_request_is_in_exactly_one_count(requests, challengers, noise, dat
             reached += 1
             request = ground.run(whole=whole)
             request.start()
-            for event in events if request.pair else ():
-                loop.call_at(max(loop.time(), start + event.at / 1000), event.tell, request.pair)
+            pair: Any = request.pair
+            for event in events if pair else ():
+                loop.call_at(max(loop.time(), start + event.at / 1000), event.tell, pair)
 
-        for at, whole, events in requests:
+        for at, (whole, events) in requests:
             if close is None or at < close:
                 loop.call_at(start + at / 1000, begin, whole, events)
         if close is not None:
@@ -584,7 +595,7 @@ def test_every_request_is_in_exactly_one_count(requests, challengers, noise, dat
             assert sum(found.values()) == reached, found
             assert found.get("paired", 0) == sum(ground.of(f"n{at}").agreement.values())
             assert close is not None or "interrupted" not in found
-        assert ground.eligible == (reached if reached else 0)
+        assert ground.eligible == reached
         assert ground.arena.free, ground.arena
         assert not +ground.caller.open
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from extproc.challenge import rates
 from extproc.challenge.evidence import FAILED, PAIRED, Evidence
 from extproc.challenge.figures import Interval, agreement, error_rate, gain, latency, legs, noise, p95_ratio, share
 from extproc.challenge.histogram import GRAINS, bucket
@@ -51,9 +52,8 @@ def test_gains(metric):
 
 def test_an_error_rate():
     """Errors of errors and pairs."""
-    found = error_rate(Evidence(outcomes={FAILED: 3, PAIRED: 97}), 0.05)
-    assert (found.value, found.samples) == (0.03, 100)
-    assert 0 < (found.low or 0) < 0.03 < (found.high or 0) < 0.15
+    low, high = rates.two_sided(3, 100, 0.05)
+    assert error_rate(Evidence(outcomes={FAILED: 3, PAIRED: 97}), 0.05) == Interval(0.03, low, high, 100)
 
 
 def test_a_latency():
@@ -74,6 +74,8 @@ def test_a_ratio_of_latencies():
     assert found.low == pytest.approx(1.01**9)
     assert found.high == pytest.approx(1.01**11)
     assert found.samples == 400
+    ratio = legs(Evidence(champion_latency=dict.fromkeys(range(3_000), 1), challenger_latency={1_010: 4_000}))
+    assert p95_ratio(ratio, 0.05) == Interval(ratio.value, ratio.low(0.025), ratio.high(0.025), 3_000)
     few = p95_ratio(legs(Evidence(champion_latency={1_000: 5}, challenger_latency={1_010: 4})), 0.05)
     assert (few.low, few.high, few.samples) == (0.0, None, 4)
 

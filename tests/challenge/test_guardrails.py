@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.challenge import guardrails
@@ -30,7 +30,7 @@ from extproc.challenge.figures import GAIN
 from extproc.challenge.guardrails import INCONCLUSIVE_AT, judge
 from extproc.challenge.histogram import GRAINS, bucket, count, grain
 from extproc.graph.document import AtLeast, AtMost, Guardrails, LatencyRail, TruthRail
-from tests.challenge.simulations import STREAMS, allowed, drawn, events, ever, least, most
+from tests.challenge.simulations import QUICK, STREAMS, allowed, drawn, events, ever, least, most
 
 if TYPE_CHECKING:
     from random import Random
@@ -129,7 +129,7 @@ def test_kept_errors_seldom_fail():
 
 
 def test_a_challenger_that_keeps_all_is_seldom_rejected():
-    """Of 10,000 challengers on the border of three guardrails, watched at each of 300 steps, at most alpha are ever rejected."""
+    """Of 10,000 challengers on the border of three guardrails, watched at 300 steps, at most alpha are ever rejected."""
     alpha = 0.05 / 3
     rejected = (events(45, 0.9, 300) <= decisive("agreement", alpha)[1]).any(axis=1)
     rejected |= (events(46, 0.05, 300) >= decisive("errors", alpha)[1]).any(axis=1)
@@ -137,7 +137,7 @@ def test_a_challenger_that_keeps_all_is_seldom_rejected():
     assert STREAMS * alpha / 2 < rejected.sum() <= allowed(0.05)
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(st.integers(1, 300), st.floats(0, 1), st.sampled_from(["agreement", "errors"]))
 def test_verdicts_are_those_simulated(samples, share, name):
     """A guardrail passes, fails and rejects by itself exactly where the simulation's tables say."""
@@ -385,7 +385,7 @@ def test_more_confidence_needs_more_evidence(confidence):
     ],
 )
 def test_so_many_more_decide(rails, evidence):
-    """With as many more samples as were said to be needed, of the same kind, it is decided; with a tenth fewer it is not."""
+    """With as many more samples of the same kind as were said to be needed it is decided; with a tenth fewer not."""
     rail = only(judge(evidence, rails, 0.95))
     assert rail.verdict == "collecting"
     assert rail.needed is not None
@@ -428,7 +428,7 @@ def evidence_of(requests, *, noise):
     return evidence
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(REQUESTS, st.booleans(), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_however_it_is_merged(requests, noise, parts, chance: Random):
     """Any partition of the requests, in any order, merges to the same verdict, figures and bounds, to the last bit."""
@@ -443,7 +443,7 @@ def test_however_it_is_merged(requests, noise, parts, chance: Random):
     assert judge(whole, ALL, 0.95) == judge(evidence_of(requests, noise=noise), ALL, 0.95)
 
 
-@settings(max_examples=60, deadline=None)
+@QUICK
 @given(REQUESTS, st.booleans(), st.floats(0.5, 0.999), st.integers(1, 10_000))
 def test_every_number_is_one(requests, noise, confidence, times):
     """Values and bounds are numbers, in their order, and a guardrail that its own bounds decide is decided."""

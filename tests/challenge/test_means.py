@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from extproc.challenge.histogram import GRAINS
 from extproc.challenge.means import BETS, KNOTS, STEPS, Shares, high, log_wealth, low, two_sided
-from tests.challenge.simulations import WEIGHTS, allowed, drawn, ever, histogram_of, mean_of
+from tests.challenge.simulations import QUICK, WEIGHTS, allowed, drawn, ever, histogram_of, mean_of
 
 HISTOGRAMS = st.dictionaries(st.integers(0, GRAINS), st.integers(1, 2000), max_size=12)
 ALPHAS = st.sampled_from([0.2, 0.05, 0.025, 0.001])
@@ -57,6 +57,7 @@ def test_a_false_mean_raises_alarms():
     assert ever(shares, drawn(7, shares, 400), 0.44, 0.05).mean() > 0.9
 
 
+@QUICK
 @given(st.lists(st.integers(0, GRAINS), min_size=1, max_size=40), st.floats(0.01, 0.99))
 def test_wealth_is_what_the_paper_says(grains, mean):
     """The wealth from a histogram is the product over the samples in their order, averaged over the bets."""
@@ -67,7 +68,7 @@ def test_wealth_is_what_the_paper_says(grains, mean):
     assert log_wealth(shares.mirrored.growth(1 - mean)) == pytest.approx(mirrored, abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@QUICK
 @given(HISTOGRAMS, ALPHAS)
 def test_a_bound_is_where_evidence_ends(histogram, alpha):
     """The evidence against the lower bound is enough, and against the next step it is not."""
@@ -77,6 +78,7 @@ def test_a_bound_is_where_evidence_ends(histogram, alpha):
     assert log_wealth(shares.growth(bound + 1 / STEPS)) < -math.log(alpha)
 
 
+@QUICK
 @given(HISTOGRAMS, st.floats(0.001, 0.999), st.floats(0.001, 0.999))
 def test_wealth_falls_with_the_mean(histogram, one, other):
     """There is no less evidence against a smaller mean."""
@@ -85,7 +87,7 @@ def test_wealth_falls_with_the_mean(histogram, one, other):
     assert log_wealth(shares.growth(smaller)) >= log_wealth(shares.growth(larger)) - 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@QUICK
 @given(HISTOGRAMS, ALPHAS)
 def test_bounds_are_around_the_mean(histogram, alpha):
     """The mean of what was seen lies within the bounds, and these within 0 and 1."""
@@ -97,7 +99,7 @@ def test_bounds_are_around_the_mean(histogram, alpha):
     assert (below, above) == (low(of(histogram), alpha / 2), high(of(histogram), alpha / 2))
 
 
-@settings(max_examples=40, deadline=None)
+@QUICK
 @given(HISTOGRAMS, ALPHAS)
 def test_order_means_nothing(histogram, alpha):
     """A histogram built in another order has the same bounds, to the last bit."""
@@ -105,7 +107,7 @@ def test_order_means_nothing(histogram, alpha):
     assert two_sided(of(histogram), alpha) == two_sided(of(backwards), alpha)
 
 
-@settings(max_examples=40, deadline=None)
+@QUICK
 @given(HISTOGRAMS, ALPHAS)
 def test_what_is_left_to_one_mirrors_the_bounds(histogram, alpha):
     """The bounds of the rest to 1 are the rest to 1 of the bounds."""
@@ -159,7 +161,7 @@ def test_finds_a_difference(shown, samples):
     assert sum(bound >= shown for bound in found) >= 38
 
 
-@settings(max_examples=12, deadline=None)
+@settings(QUICK, max_examples=10)
 @given(st.integers(0, 2**32), st.floats(0.003, 0.2))
 def test_many_distinct_shares(seed, deviation):
     """Where shares are too many to bet on each, the bounds are wider than those of all, and by little."""
@@ -167,7 +169,10 @@ def test_many_distinct_shares(seed, deviation):
     grains = np.clip(chance.normal(0.6, deviation, 20_000), 0, 1) * GRAINS
     keys, counts = np.unique(grains.round().astype(int), return_counts=True)
     every = Shares(keys / GRAINS, counts.astype(float))
-    some = of(dict(zip(keys.tolist(), counts.tolist(), strict=True)))
+    histogram = dict(zip(keys.tolist(), counts.tolist(), strict=True))
+    some = of(histogram)
+    shuffled = {key: histogram[key] for key in chance.permutation(keys).tolist()}
+    assert two_sided(of(shuffled), 0.05) == two_sided(some, 0.05)
     assert len(some.shares) <= KNOTS
     assert some.counts.sum() == pytest.approx(20_000)
     assert some.shares @ some.counts == pytest.approx(every.shares @ every.counts)

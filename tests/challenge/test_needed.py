@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.challenge.needed import MOST, needed
+from tests.challenge.simulations import QUICK
 
 
+@QUICK
 @given(st.integers(1, MOST // 100), st.floats(1.001, 100))
 def test_as_many_as_are_missing(samples, factor):
     """A decision that comes with so many times the samples needs the difference, to a hundredth."""

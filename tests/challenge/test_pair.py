@@ -16,6 +16,7 @@ from tests.engine.virtual import run
 
 if TYPE_CHECKING:
     from extproc.challenge.pair import LivePair
+    from tests.engine.scripted import Line
 
 PLAIN = challenge()
 LONG = 10.0  # seconds: longer than any leg
@@ -69,7 +70,7 @@ def test_either_leg_may_be_first(first):
     run(main())
 
 
-CHALLENGERS = {
+CHALLENGERS: dict[str, tuple[Line, str]] = {
     "answers": (predicts(0.5), "paired"),
     "answers 404": (Says(404, {}), "failed"),
     "answers 503": (Says(503, {}), "failed"),
@@ -125,7 +126,7 @@ ANSWERED = {
     "answers in a broken encoding": ((200, SAID, {"content_encoding": "gzip"}), "champion_unparsable"),
     "says nonsense of its latency": ((200, SAID, {"x_extproc_latency": "9" * 5000}), "paired"),
 }
-LINES = {
+LINES: dict[str, tuple[Line, str | None]] = {
     "answers": (predicts(0.5), None),
     "fails": (Says(500, {}), "failed"),
     "hangs": (Hangs(), "timeout"),
@@ -182,7 +183,7 @@ def test_a_failed_champion_waits_for_nobody():
 
 # --- the champion, as the engine knows it
 
-RESULTS = {
+RESULTS: dict[str, tuple[Reply | Failure, str]] = {
     "a response": (Reply(200, (), SAID), "paired"),
     "what was made here": (Made(200, (), SAID), "paired"),
     "a 404": (Reply(404, (), SAID), "champion_failed"),
@@ -458,7 +459,11 @@ def test_the_champion_is_called_again():
         await asyncio.sleep(LONG)
         settled(ground, "paired")
         assert sorted(call.model.name for call in ground.caller.calls) == ["a", "b"]
-        assert (ground.of().agreement, ground.of().noise, ground.of().beyond_noise) == ({10_000: 1}, {0: 1}, {10_000: 1})
+        assert (ground.of().agreement, ground.of().noise, ground.of().beyond_noise) == (
+            {10_000: 1},
+            {0: 1},
+            {10_000: 1},
+        )
 
     run(main())
 
@@ -554,7 +559,7 @@ def test_a_challenger_may_be_any_node():
 
     async def main() -> None:
         for kind, node in nodes.items():
-            script = {"b": predicts(0.5), "c": predicts(1), "d": Fails(Cause.CONNECT)}
+            script: dict[str, Line] = {"b": predicts(0.5), "c": predicts(1), "d": Fails(Cause.CONNECT)}
             ground = Ground(challenge(f"[{{name: x, to: {node}}}]"), script)
             answer(ground.sampled())
             await asyncio.sleep(LONG)

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from extproc.challenge.histogram import RESOLUTION, bucket, upper
 from extproc.challenge.quantiles import Ratio, Sizes
 from extproc.challenge.rates import log_above, log_below
-from tests.challenge.simulations import STREAMS, allowed, events, histogram_of, least, most
+from tests.challenge.simulations import QUICK, STREAMS, allowed, events, histogram_of, least, most
 
 HISTOGRAMS = st.dictionaries(st.integers(700, 1_500), st.integers(1, 300), max_size=15)
 QUANTILES = st.sampled_from([0.05, 0.5, 0.95, 0.99])
@@ -50,7 +50,7 @@ def test_false_alarms(p):
 
 
 def test_a_ratio_seldom_errs():
-    """Of 10,000 pairs of streams of one distribution, watched at each of 120 steps, no more than alpha exclude a ratio of 1."""
+    """Of 10,000 pairs of streams of one distribution, watched at each of 120 steps, at most alpha exclude 1."""
     chance = np.random.default_rng(22)
     legs = chance.lognormal(0.0, 0.5, (2, STREAMS, 120)).astype(np.float32)
     lows, highs = ranks(120, 0.5, 0.2)
@@ -66,10 +66,10 @@ def test_a_ratio_seldom_errs():
     assert 0 < wrong[1].sum() <= allowed(0.4)
 
 
-@settings(max_examples=30, deadline=None)
+@QUICK
 @given(HISTOGRAMS.filter(bool), QUANTILES, ALPHAS)
 def test_bounds_are_where_counts_stop_contradicting(histogram, p, alpha):
-    """A size is below the lower bound when the count of samples up to it is too small, and beyond the upper one when too large."""
+    """A size is out of bounds when the count of samples up to it is too small, or too large."""
     sizes, total, enough = Sizes.of(histogram), sum(histogram.values()), -math.log(alpha)
     low, high = sizes.low(p, alpha), sizes.high(p, alpha)
     for edge in range(min(histogram) - 2, max(histogram) + 2):
@@ -78,6 +78,7 @@ def test_bounds_are_where_counts_stop_contradicting(histogram, p, alpha):
         assert (upper(edge) >= high) == (log_above(count, total, p) >= enough)
 
 
+@QUICK
 @given(HISTOGRAMS.filter(bool), QUANTILES, ALPHAS)
 def test_bounds_are_around_the_quantile(histogram, p, alpha):
     """The quantile of what was seen lies within the bounds."""
@@ -87,6 +88,7 @@ def test_bounds_are_around_the_quantile(histogram, p, alpha):
     assert 0 <= sizes.low(p, alpha) < value < sizes.high(p, alpha)
 
 
+@QUICK
 @given(st.lists(st.floats(1.0, 1e6), min_size=1, max_size=200), QUANTILES)
 def test_a_quantile_is_half_a_bucket_off_at_most(samples, p):
     """The quantile is that sample of which a share of p are as small, but for half the width of a bucket."""
@@ -104,6 +106,7 @@ def test_a_rank_is_exact():
     assert bucket(sizes.quantile(0.0) or 0) == 1
 
 
+@QUICK
 @given(HISTOGRAMS, QUANTILES, st.integers(2, 5))
 def test_times_is_the_same_evidence_again(histogram, p, times):
     """Supposing every sample so many times as often is having it as often."""
@@ -141,7 +144,7 @@ def test_bounds_close_in():
     assert widths[1] < 0.06
 
 
-@settings(max_examples=50)
+@QUICK
 @given(HISTOGRAMS, HISTOGRAMS, QUANTILES, ALPHAS)
 def test_a_ratio_splits_the_error(challenger, champion, p, alpha):
     """The ratio's bounds are those of the legs, each with half the error, one over the other."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from extproc.challenge.rates import PRIOR, log_above, log_below, log_evidence, low, two_sided
-from tests.challenge.simulations import allowed, events, least, most
+from tests.challenge.simulations import QUICK, allowed, events, least, most
 
 ENOUGH = -math.log(0.05)
 # What confseq 0.0.11 (Howard et al., the authors' own library) says: beta_binomial_log_mixture with g = h = 1/2 and the
@@ -114,6 +114,7 @@ def test_too_little_to_tell():
     assert by_quadrature(12, 400, 0.9) < 0
 
 
+@QUICK
 @given(TRIALS, st.sampled_from([0.2, 0.05, 0.001]))
 def test_bounds_are_around_the_rate(seen, alpha):
     """The rate that was seen lies within the bounds, and these within 0 and 1."""
@@ -125,6 +126,7 @@ def test_bounds_are_around_the_rate(seen, alpha):
     assert (above == 1) == (count == trials)
 
 
+@QUICK
 @given(TRIALS, st.floats(1e-4, 0.9999), st.floats(1e-4, 0.9999))
 def test_enough_against_a_rate_is_enough_against_less(seen, one, other):
     """What shows that a rate is larger than one bound shows that it is larger than any smaller one."""
@@ -133,6 +135,7 @@ def test_enough_against_a_rate_is_enough_against_less(seen, one, other):
         assert log_above(count, trials, smaller) >= ENOUGH
 
 
+@QUICK
 @given(TRIALS, st.sampled_from([0.2, 0.05, 0.001]))
 def test_a_bound_is_where_evidence_ends(seen, alpha):
     """The evidence against the lower bound is enough, and a little above it is not."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from extproc.challenge.rates import log_evidence
 from extproc.challenge.sampling import sampling
-from tests.challenge.simulations import allowed, events, least, most
+from tests.challenge.simulations import QUICK, allowed, events, least, most
 
 
 @pytest.mark.parametrize("share", [0.05, 0.25, 0.5, 0.9])
@@ -56,6 +56,7 @@ def test_what_is_told():
     assert sampling(0, 0, 0.25, 0.05).observed is None
 
 
+@QUICK
 @given(st.integers(0, 3_000), st.integers(0, 3_000), st.floats(0.01, 0.99), st.floats(0.001, 0.2))
 def test_a_mismatch_is_an_e_value_of_one_over_alpha(sampled, unsampled, expected, alpha):
     """The alarm and the e-value say the same."""

@@ -140,7 +140,7 @@ def postgres_server() -> Iterator[Server]:
         server.start()
         yield server
     finally:
-        server.stop()
+        server.stop(signal.SIGQUIT)  # nobody will read what it would write at its end
         remove(folder)
 
 

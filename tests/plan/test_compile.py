@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from extproc.errors import GraphError
 from extproc.plan.plan import Call, RespondPlan, SplitPlan, SwitchPlan
 from extproc.plan.reads import reachable
 from tests.plan.building import TWO_MODELS, graph, plan, rooted
-
-UNSUPPORTED = {"challenge": "{challenge: {champion: a, challengers: [{name: two, to: b}]}}"}
 
 
 def test_split():
@@ -117,15 +114,6 @@ def test_repr_says_the_state():
     """A plan's repr names its graph, what it reads, and where requests go without a processor."""
     compiled = rooted("{split: {by: request.body.x, routes: [{to: a, weight: 1}]}}")
     assert repr(compiled) == f"<Plan {compiled.id} reads body, away: a>"
-
-
-@pytest.mark.parametrize(("kind", "node"), UNSUPPORTED.items())
-def test_what_is_not_run_yet_says_so(kind, node):
-    """A kind of the language that this version does not run is refused by name and place, at the root and inline."""
-    with pytest.raises(GraphError, match=rf"fraud\.yaml: spec\.nodes\.root: an? {kind} .* does not run it yet"):
-        rooted(node)
-    with pytest.raises(GraphError, match=rf"spec\.nodes\.root\.x: an? {kind} .* does not run it yet"):
-        rooted(f"{{split: {{routes: [{{name: x, to: {node}, weight: 1}}]}}}}")
 
 
 BODY = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 
 from extproc.challenge.evidence import Evidence, Record, Truth
 from extproc.challenge.store.feedback import AT_ONCE
@@ -28,6 +28,7 @@ Join: TypeAlias = "Callable[[Record, Feedback], Truth]"
 """What a label says of a pair."""
 
 _KEY = (records.c.request, records.c.challenge, records.c.challenger)
+_TOLD = select(feedback.c.request).where(feedback.c.request.in_(bindparam("requests", expanding=True)))
 _record = msgspec.json.Decoder(Record).decode
 _feedback = msgspec.json.Decoder(Feedback).decode
 
@@ -48,8 +49,7 @@ def _pairs(turn: Turn, requests: Sequence[str] | None) -> Sequence[Row[Any]]:
     both = select(records, feedback.c.told).join(feedback, feedback.c.request == records.c.request)
     waiting = both.where(records.c.joined.is_(False)).limit(AT_ONCE)
     if requests is not None:
-        its = feedback.c.request.in_(requests)
-        told = turn.connection.scalars(select(feedback.c.request).where(its)).all()
+        told = turn.connection.scalars(_TOLD, {"requests": requests}).all()
         if not told:
             return []
         waiting = waiting.where(records.c.request.in_(told))

@@ -11,7 +11,7 @@ from collections import defaultdict
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from extproc.challenge.evidence import INTERRUPTED, Evidence
 from extproc.challenge.store.put import larger, put, put_new
@@ -47,11 +47,19 @@ class Count(NamedTuple):
     booked: int = 0
 
 
+# Statements that every batch runs are built once: building one costs as much as running it.
+_NOTE = (
+    update(lives)
+    .where((lives.c.life == bindparam("a_life")) & (lives.c.number < bindparam("a_number")))
+    .values(number=bindparam("a_number"), heard_at=bindparam("now"))
+    .returning(lives.c.closed_at)
+)
+
+
 def heard(turn: Turn, life: str, number: int) -> Batch:
     """Note that a batch of a life came; its row stays locked, so that nobody closes the life meanwhile."""
-    is_next = (lives.c.life == life) & (lives.c.number < number)
-    noted = update(lives).where(is_next).values(number=number, heard_at=turn.now).returning(lives.c.closed_at)
-    found = turn.connection.execute(noted).one_or_none()
+    batch = {"a_life": life, "a_number": number, "now": turn.now}
+    found = turn.connection.execute(_NOTE, batch).one_or_none()
     if found is not None:
         return Batch.NEW if found.closed_at is None else Batch.LATE
     first = {"life": life, "writer": turn.writer, "number": number, "heard_at": turn.now, "closed_at": None}

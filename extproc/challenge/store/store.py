@@ -65,10 +65,13 @@ class Store:
         ``url`` is ``sqlite:///FILE`` or ``postgresql://USER@HOST/DATABASE``; ``writer`` is this supervisor's own id, as
         long as its state folder lives; ``clock`` tells seconds since the epoch. Raises StoreError.
         """
-        engine = connected(url)
-        prepared(engine)
-        store = cls(engine, writer, limits, clock, join)
-        store._join_all()
+        store = cls(connected(url), writer, limits, clock, join)
+        try:
+            prepared(store._engine)
+            store._join_all()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from extproc.challenge.evidence import Evidence, merged
 from extproc.challenge.store.failure import Raced
@@ -24,6 +24,11 @@ class Place(NamedTuple):
     segment: str
 
 
+_ADVANCE = (  # built once: every batch runs it
+    update(writers)
+    .where((writers.c.writer == bindparam("a_writer")) & (writers.c.revision == bindparam("known")))
+    .values(revision=writers.c.revision + 1)
+)
 _decode = msgspec.json.Decoder(Evidence).decode
 
 
@@ -82,8 +87,7 @@ class Sums:
 
     def _advance(self, connection: Connection) -> None:
         """Say that the sums changed. A killed supervisor's last transaction may still have been under way till now."""
-        mine = (writers.c.writer == self._writer) & (writers.c.revision == self._revision)
-        if connection.execute(update(writers).where(mine).values(revision=writers.c.revision + 1)).rowcount != 1:
+        if connection.execute(_ADVANCE, {"a_writer": self._writer, "known": self._revision}).rowcount != 1:
             raise Raced(f"another process writes as {self._writer}: give each supervisor a state folder of its own")
         self._revision = (self._revision or 0) + 1
 

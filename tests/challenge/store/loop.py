@@ -16,7 +16,8 @@ def run(url: str, life: str) -> None:
         number += 1
         store.book(life, number, [window(3, 4 * number, record(f"{life}-{number}", 0.5))])
         store.feedback([Feedback(f"{life}-{number}", 1)])
-        print(number, flush=True)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

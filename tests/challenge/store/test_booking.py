@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from extproc.challenge.evidence import FAILED, INTERRUPTED, PAIRED, SHED, UNSAMPLED, Evidence
-from extproc.challenge.store.store import Store
+from extproc.challenge.evidence import FAILED, PAIRED, SHED, UNSAMPLED, Evidence, Truth
+from extproc.challenge.store.feedback import Feedback
 from tests.challenge.store.building import CHALLENGE, GBM, NOON, adds_up, outcomes, record, recorded, window
+
+
+def by_tolerance(record, _):
+    """A join that tells which record it got."""
+    return Truth(joined=int(record.tolerance))
 
 
 def segmented(*segments, times=1):
@@ -125,26 +130,14 @@ def test_reasons_add_up(opened):
 
 def test_the_first_record_of_an_id_stays(opened):
     """Of two pairs with one id, in one batch or later, the first is kept for labels, and the others are counted."""
-    store = opened(join=lambda record, _: truth_of(record))
+    store = opened(join=by_tolerance)
     store.book("a", 1, [recorded(record("r", tolerance=1.0), record("r", tolerance=2.0))])
     store.book("a", 2, [recorded(record("r", tolerance=3.0), record("r", tolerance=4.0, challenger="svm"))])
-    store.feedback([feedback("r")])
+    store.feedback([Feedback("r", 1)])
     standing = store.read(CHALLENGE)
     assert standing.dropped == {"repeated_id": 2}
     assert standing.evidence[GBM][""].truth.joined == 1
     assert standing.evidence["svm"][""].truth.joined == 4
-
-
-def truth_of(record):
-    from extproc.challenge.evidence import Truth
-
-    return Truth(joined=int(record.tolerance))
-
-
-def feedback(request):
-    from extproc.challenge.store.feedback import Feedback
-
-    return Feedback(request, 1)
 
 
 def test_too_many_segments(opened):
@@ -152,7 +145,7 @@ def test_too_many_segments(opened):
     store = opened(segments=2)
     store.book("a", 1, [segmented("x", "", "y", "z")])
     store.book("a", 2, [segmented("x", "w", "(other)"), recorded(record("r", 0.0, segment="w"))])
-    store.feedback([feedback("r")])
+    store.feedback([Feedback("r", 1)])
     standing = store.read(CHALLENGE)
     found = {name: one.outcomes[PAIRED] for name, one in standing.evidence[GBM].items()}
     assert found == {"x": 2, "y": 1, "": 1, "(other)": 3}
@@ -182,10 +175,10 @@ def test_any_text_is_an_id_and_a_segment(opened, text):
     """Whatever a client sends as id or key is kept, found again by its feedback, and apart from other texts."""
     store = opened()
     store.book("a", 1, [recorded(record(text, segment=text), record(f"{text}~", segment=f"{text}~"))])
-    assert store.feedback([feedback(text)]).accepted == 1
+    assert store.feedback([Feedback(text, 1)]).accepted == 1
     joined = {name: one.truth.joined for name, one in store.read(CHALLENGE).evidence[GBM].items()}
     assert list(joined.values()) == [1]
-    assert store.feedback([feedback(f"{text}~")]).accepted == 1
+    assert store.feedback([Feedback(f"{text}~", 1)]).accepted == 1
     assert len(store.read(CHALLENGE).evidence[GBM]) == 2
 
 
@@ -216,17 +209,16 @@ def test_bodies_are_with_examples_alone(opened):
 
     def join(record, _):
         seen.append(record)
-        return truth_of(record)
+        return Truth(joined=1)
 
     store = opened(join=join)
     store.book("a", 1, [recorded(record("r", 0.0, body="secret"), record("s", body="secret"))])
-    store.feedback([feedback("r"), feedback("s")])
+    store.feedback([Feedback("r", 1), Feedback("s", 1)])
     assert [one.body for one in seen] == [None, None]
 
 
 def test_the_state_shows(opened):
     """A store prints where it is and who writes."""
-    store: Store = opened("w7")
+    store = opened("w7")
     assert "writer=w7" in repr(store)
     assert repr(store).startswith("<Store ")
-    assert INTERRUPTED not in repr(store)

@@ -8,8 +8,8 @@ import sys
 from extproc.challenge.evidence import INTERRUPTED, PAIRED
 from tests.challenge.store.building import CHALLENGE, GBM, adds_up, outcomes, truth
 
-ROUNDS = 4
-BATCHES = 25
+ROUNDS = 3
+BATCHES = 20
 
 
 def killed_after(url, life, batches):

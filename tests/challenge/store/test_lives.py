@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from extproc.challenge.evidence import FAILED, INTERRUPTED, PAIRED, Evidence
+from extproc.challenge.store import tables
 from tests.challenge.store.building import CHALLENGE, GBM, adds_up, outcomes, record, window
 
 DAY = 86_400.0
@@ -158,9 +161,5 @@ def test_old_lives_are_added_up(opened):
 
 def kept(store, lives):
     """The lives that the store tells apart."""
-    from sqlalchemy import select
-
-    from extproc.challenge.store.tables import lives as table
-
     with store._engine.begin() as connection:
-        return set(connection.scalars(select(table.c.life))) & set(lives)
+        return set(connection.scalars(select(tables.lives.c.life))) & set(lives)

@@ -17,6 +17,7 @@ from extproc.challenge.store.store import Store
 from tests.challenge.store.building import CHALLENGE, GBM, NOON, Clock, joined, record, window
 
 if TYPE_CHECKING:
+    from extproc.challenge.evidence import Window
     from extproc.challenge.store.standing import Standing
 
 WRITERS = 4
@@ -56,7 +57,7 @@ WINDOWS = st.builds(
 
 def sent(stores, parts, plan, name):
     """Sends windows as a plan says: for each its life's writer, and whether a new batch begins."""
-    batches: dict[int, list[list]] = {}
+    batches: dict[int, list[list[Window]]] = {}
     for part, (writer, begins) in zip(parts, plan, strict=True):
         mine = batches.setdefault(writer, [[]])
         if begins:
@@ -101,7 +102,7 @@ def many(server, tmp_path_factory):
         store.close()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data(), st.lists(WINDOWS, max_size=8))
 def test_any_order_and_partition(many, data, parts):
     """Windows and labels in any order, divided among lives, batches, writers and databases, give the same standing."""

@@ -1,0 +1,1 @@
+"""What challenges promise, each promise a trial of its own."""
