@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NAME = "fraud"
 EACH = 25  # promotions, and as many rollbacks
 CONNECTIONS = 8
+TAKES = 20  # milliseconds of a model, so that so many connections are some 300 requests a second
 WORKERS = 2
 PAUSE = 0.3  # seconds of load between one and the next
 WITHIN = 2.0  # seconds after which one is to be in effect everywhere
@@ -59,10 +60,11 @@ class Change(NamedTuple):
     generation: str
     champion: str
     event: str
+    loading: float = 0.0  # seconds that workers and Envoy took, as the answer says
 
     @property
     def took(self) -> float:
-        """Seconds until it was in effect everywhere."""
+        """Seconds until it was in effect everywhere, and answered."""
         return self.returned - self.asked
 
 
@@ -77,14 +79,14 @@ class Played:
 def promotions(options: Options) -> Found:
     """Run the trial."""
     with models(1) as (model,):
-        used = [model.at(name, "number", 5) for name in ("v1", "v2", "v3")]
+        used = [model.at(name, "number", TAKES) for name in ("v1", "v2", "v3")]
         with system(graph(NAME, used, ROOT), WORKERS) as subject:
             first = Change(0.0, time.perf_counter(), f"{subject.running.graphs[0]}", "v1", "started")
             played = run(_play(subject, options))
             played.changes.insert(0, first)
             decisions = subject.report(NAME)["decisions"]
-            faults = subject.running.faults()
-    return _found(played, decisions, faults)
+            told = {"faults": subject.running.faults(), "said": subject.running.said().splitlines()}
+    return _found(played, decisions, told)
 
 
 async def _play(subject: System, options: Options) -> Played:
@@ -92,9 +94,9 @@ async def _play(subject: System, options: Options) -> Played:
     over = asyncio.Event()
     clients = [asyncio.create_task(_ask_on(subject.port, played.answers, over)) for _ in range(CONNECTIONS)]
     try:
-        for promote in _course(options.seed):
+        for place in _course(options.seed):
             await asyncio.sleep(PAUSE)
-            played.changes.append(await asyncio.to_thread(_change, subject, promote))
+            played.changes.append(await asyncio.to_thread(_change, subject, place))
         await asyncio.sleep(PAUSE)
     finally:
         over.set()
@@ -102,26 +104,27 @@ async def _play(subject: System, options: Options) -> Played:
     return played
 
 
-def _course(seed: int) -> Iterator[bool]:
-    """Yield whether to promote, ``EACH`` times, or to roll back, as often: never more than was promoted."""
+def _course(seed: int) -> Iterator[int | None]:
+    """Yield the place of a challenger to promote, ``EACH`` times, or None to roll back, as often, where there is any."""
     chance = random.Random(seed)
     promoted = rolled_back = 0
     while rolled_back < EACH:
         promote = promoted < EACH and (promoted == rolled_back or chance.random() < 0.5)
         promoted += promote
         rolled_back += not promote
-        yield promote
+        yield chance.randrange(2) if promote else None
 
 
-def _change(subject: System, promote: bool) -> Change:  # noqa: FBT001 - one of both
-    """Promote whoever is the first challenger now, or roll back."""
-    challenger = subject.report(NAME)["challengers"][0]["name"] if promote else ""
+def _change(subject: System, place: int | None) -> Change:
+    """Promote the challenger at a place, or roll back."""
+    path, order = "/rollback", None
+    if place is not None:
+        challengers = subject.report(NAME)["challengers"]
+        path, order = "/promote", {"challenger": challengers[place]["name"], "force": True}
     asked = time.perf_counter()
-    if promote:
-        said = subject.post(challenge_path(NAME, "/promote"), {"challenger": challenger, "force": True})
-    else:
-        said = subject.post(challenge_path(NAME, "/rollback"))
-    return Change(asked, time.perf_counter(), said["generation"], said["champion"], said["event"])
+    said = subject.post(challenge_path(NAME, path), order)
+    returned = time.perf_counter()
+    return Change(asked, returned, said["generation"], said["champion"], said["event"], said["seconds"])
 
 
 async def _ask_on(port: int, answers: list[Answered], over: asyncio.Event) -> None:
@@ -148,13 +151,13 @@ async def _ask(connection: RawConnection, number: int) -> Answered:
     return Answered(sent, time.perf_counter(), answer.status, answer.header("x-extproc-graph") or "", model)
 
 
-def _found(played: Played, decisions: Sequence[dict[str, Any]], faults: dict[str, int]) -> Found:
+def _found(played: Played, decisions: Sequence[dict[str, Any]], told: dict[str, Any]) -> Found:
     champions = {change.generation: change.champion for change in played.changes}
     failed = [answer for answer in played.answers if answer.status != 200]
     foreign = [answer for answer in played.answers if champions.get(answer.generation) != answer.model]
     stale = list(_stale(played))
     changes = played.changes[1:]
-    times = [change.took for change in changes]
+    times, loading = [change.took for change in changes], [change.loading for change in changes]
     events = Counter(change.event for change in changes)
     noted = Counter(one["event"] for one in decisions)
     figures: dict[str, object] = {
@@ -165,7 +168,8 @@ def _found(played: Played, decisions: Sequence[dict[str, Any]], faults: dict[str
         "answered by another than its generation's champion": len(foreign),
         "of a generation that was replaced before they were sent": len(stale),
         "in effect after, p50 / most, s": f"{median(times):.2f} / {max(times):.2f}",
-        "faults that Envoy counted": faults or "none",
+        "of which workers and Envoy took, p50 / most, s": f"{median(loading):.2f} / {max(loading):.2f}",
+        "faults that Envoy counted": told["faults"] or "none",
     }
     met = not failed and not foreign and not stale and max(times) <= WITHIN and len(changes) == 2 * EACH
     data = {
@@ -175,7 +179,7 @@ def _found(played: Played, decisions: Sequence[dict[str, Any]], faults: dict[str
         "stale": [answer._asdict() for answer in stale[:20]],
         "by generation": Counter(answer.generation for answer in played.answers),
         "decisions of the last generation": dict(noted),
-        "faults": faults,
+        **told,
     }
     asked = f"none failed, each by its generation's champion, in effect within {WITHIN:.0f} s"
     return Found("promotions and rollbacks under load", figures, asked, met, data)

@@ -1,9 +1,9 @@
 """The verdict on a challenger: what its guardrails ask, and what the evidence shows.
 
-A guardrail passes or fails by one-sided tests at ``alpha = 1 - confidence``; they hold at any time one looks, so there is
-no minimum of samples beside them. To promote, every guardrail must pass: one that is violated in truth ever passes with
-a probability of at most ``alpha``. To reject, one of k must fail at ``alpha / k``: where all hold in truth, any of them
-ever fails so with a probability of at most ``alpha``.
+A guardrail passes or fails by one-sided tests at ``alpha = 1 - confidence``; they hold at any time one looks, so there
+is no minimum of samples beside them. To promote, every guardrail must pass: one that is violated in truth ever passes
+with a probability of at most ``alpha``. To reject, one of k must fail at ``alpha / k``: where all hold in truth, any of
+them ever fails so with a probability of at most ``alpha``.
 """
 
 from __future__ import annotations

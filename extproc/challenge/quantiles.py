@@ -2,8 +2,8 @@
 
 Howard and Ramdas, "Sequential estimation of quantiles with applications to A/B testing and best-arm identification"
 (Bernoulli 28, 2022): a sample is at most ``q`` with the probability F(q), like a coin that falls heads; so ``q`` is out
-of the question when the count of such samples contradicts ``p``, by the mixture of ``rates``. Counts grow with ``q``: the
-bounds are where contradiction ends, and one coin, the one at the true quantile, answers for all of them.
+of the question when the count of such samples contradicts ``p``, by the mixture of ``rates``. Counts grow with ``q``:
+the bounds are where contradiction ends, and one coin, the one at the true quantile, answers for all of them.
 
 Bounds are bounds of buckets, outwards.
 """

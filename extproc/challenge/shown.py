@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from extproc.challenge.document import Estimate
-from extproc.challenge.wording import count, number, value
+import msgspec
+
+from extproc.challenge.document import Bound, Estimate, Rail
+from extproc.challenge.wording import between, bound, count, figure, number, setting, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +51,41 @@ def _places(
         if ours != theirs:
             place = places[index] if places is not None and index < len(places) else index
             yield f"[{place}]", ours, theirs
+
+
+def asked(rule: Any) -> list[str]:
+    """Return what a decision's rule asked, as the guardrails say it; of another rule, all that is in it."""
+    if not isinstance(rule, dict):
+        return [said for _, said in flat(rule)]
+    return [_asked(str(name), said) for name, said in rule.items()]
+
+
+def judged(rule: Any, figures: Any) -> list[str]:
+    """Return a decision's figures, guardrail by guardrail; of other figures, all that is in them."""
+    rails = figures.get("guardrails") if isinstance(figures, dict) else None
+    if not isinstance(rails, dict):
+        return [f"{name} {said}".strip() for name, said in flat(figures)]
+    bounds = rule if isinstance(rule, dict) else {}
+    return [_judged(str(name), said, bounds.get(name, {})) for name, said in rails.items()]
+
+
+def _asked(name: str, said: Any) -> str:
+    if name == "confidence" and isinstance(said, float | int):
+        return f"{setting(said)} confidence"
+    try:
+        return f"{name} {bound(name, msgspec.convert(said, Bound))}"
+    except msgspec.ValidationError:
+        return ", ".join(f"{path} {leaf}" for path, leaf in flat(said, name))
+
+
+def _judged(name: str, said: Any, limits: Any) -> str:
+    try:
+        rail = msgspec.convert({**said, "bound": limits}, Rail)
+    except (msgspec.ValidationError, TypeError):
+        return ", ".join(f"{path} {leaf}" for path, leaf in flat(said, name))
+    metric = rail.bound.metric
+    known = f"{figure(name, rail.value, metric)} ({between(name, rail.low, rail.high, metric)})"
+    return f"{name} {rail.verdict}, {known if rail.samples else 'no sample'}"
 
 
 def flat(figures: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -27,6 +27,10 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 100
 """Levels of one document: twenty nodes inline in one another take 85, and the walk stays far from Python's own limit."""
 
+TOO_DEEP = f"the document is nested deeper than {MAX_DEPTH} levels (MAX_DEPTH)"
+LIBYAML_TOO_DEEP = "maximum nesting depth"
+"""What newer versions of libyaml say at 1,000 levels: looking for a key they get there before a value is begun."""
+
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What YAML 1.2 §5.1 does not allow in a stream."""
 
@@ -121,6 +125,8 @@ class _Composer:
         except yaml.MarkedYAMLError as error:
             where = error.problem_mark or error.context_mark
             mark = _mark(where) if where else Mark()
+            if LIBYAML_TOO_DEEP in str(error):
+                raise Refused(mark, TOO_DEEP) from None
             raise Refused(mark, f"no valid YAML: {_reason(error, text[mark.index : mark.index + 1])}") from None
         except yaml.YAMLError as error:
             raise Refused(Mark(), f"no valid YAML: {str(error).splitlines()[0]}") from None
@@ -193,7 +199,7 @@ class _Composer:
         if self.size > MAX_VALUES:
             raise Refused(mark, f"the document holds more than {MAX_VALUES} values, aliases written out (MAX_VALUES)")
         if depth + tree.depth > MAX_DEPTH:
-            raise Refused(mark, f"the document is nested deeper than {MAX_DEPTH} levels (MAX_DEPTH)")
+            raise Refused(mark, TOO_DEEP)
         return tree
 
     def _broken(self, mark: Mark, message: str) -> Broken:

@@ -12,7 +12,7 @@ from extproc.challenge.histogram import count
 from extproc.challenge.means import _LOG_WEIGHTS, Shares
 
 STREAMS = 10_000
-QUICK = settings(max_examples=60, derandomize=True, deadline=None, database=None)
+QUICK = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 WEIGHTS = np.exp(_LOG_WEIGHTS)
 
 

@@ -92,6 +92,7 @@ def test_what_a_number_challenge_shows():
         '{"instances": [[1, 2, 3]]}',
         "promotion refused gbm",
         "agreement.low 0.955",
+        "Asked: every guardrail at 95% confidence.",
         "Not kept: records over cap 31.",
     ):
         assert said in shown
@@ -249,11 +250,12 @@ def test_contrast(scheme, front, back, least):
     assert (lighter + 0.05) / (darker + 0.05) >= least
 
 
-def test_a_long_label_is_shortened_and_whole_when_pointed_at():
-    """A label may be as long as a text."""
-    one = documents.label(confusion={"labels": ["x" * 90], "cells": [[1]], "other": 0})
+@pytest.mark.parametrize("label", ["x" * 90, '"><script>' * 9], ids=["long", "hostile"])
+def test_a_long_label_is_shortened_and_whole_when_pointed_at(label):
+    """A label may be as long as a text, and may want to leave the attribute that it stands in."""
+    one = documents.label(confusion={"labels": [label], "cells": [[1]], "other": 0})
     headers = [one for one in elements(page(documents.report(one))) if one.tag == "th" and "title" in one.attributes]
-    assert [header.attributes["title"] for header in headers] == ["x" * 90] * 2
+    assert [header.attributes["title"] for header in headers] == [label] * 2
     assert all(len(header.text) <= 32 for header in headers)
 
 

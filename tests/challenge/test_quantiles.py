@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.challenge.histogram import RESOLUTION, bucket, upper
@@ -66,7 +66,7 @@ def test_a_ratio_seldom_errs():
     assert 0 < wrong[1].sum() <= allowed(0.4)
 
 
-@QUICK
+@settings(QUICK, max_examples=15)
 @given(HISTOGRAMS.filter(bool), QUANTILES, ALPHAS)
 def test_bounds_are_where_counts_stop_contradicting(histogram, p, alpha):
     """A size is out of bounds when the count of samples up to it is too small, or too large."""

@@ -72,10 +72,10 @@ def test_false_alarms(rate):
 
 
 def test_two_sided_false_alarms():
-    """Of 10,000 streams watched at each of 100 steps no more than alpha are ever outside their two-sided bounds."""
-    seen = events(12, 0.3, 100)
-    above = least(100, lambda count, trials: two_sided(count, trials, 0.1)[0] > 0.3)
-    below = most(100, lambda count, trials: two_sided(count, trials, 0.1)[1] < 0.3)
+    """Of 10,000 streams watched at each of 60 steps no more than alpha are ever outside their two-sided bounds."""
+    seen = events(12, 0.3, 60)
+    above = least(60, lambda count, trials: two_sided(count, trials, 0.1)[0] > 0.3)
+    below = most(60, lambda count, trials: two_sided(count, trials, 0.1)[1] < 0.3)
     assert 0 < ((seen >= above) | (seen <= below)).any(axis=1).sum() <= allowed(0.1)
 
 

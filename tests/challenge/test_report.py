@@ -31,8 +31,10 @@ from extproc.challenge.histogram import GRAINS, bucket, grain, upper
 from extproc.challenge.page.page import page
 from extproc.challenge.report import DECISIONS, report
 from extproc.challenge.reported.course import decided, point
+from extproc.challenge.reported.curves import MIDDLE
 from extproc.challenge.store.history import Decision, Point
 from extproc.challenge.store.standing import Standing
+from extproc.challenge.wording import points
 from extproc.commands.report_table import ReportTable
 from extproc.graph.document import AtLeast, Challenger, Guardrails, Node, Respond
 from tests.challenge.evidences import AT, RAILS, evidences, realistic, record, standing, standings, subject
@@ -232,14 +234,19 @@ def test_difference_of_numbers():
 @given(evidences())
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_bars_hold_every_difference(evidence):
-    """From edge to edge, ascending, without a gap; below zero is below zero."""
+    """From edge to edge, without a gap, each difference in the bar that it lies in; all but the ends are as wide."""
     evidence.differences = 1
     shown = one(evidence)["difference"]
     bars = shown["histogram"]
     assert sum(times for _, _, times in bars) == sum(evidence.above.values()) + sum(evidence.below.values())
     assert all(low < high for low, high, _ in bars)
     assert all(before[1] == after[0] for before, after in pairwise(bars))
-    assert sum(times for _, high, times in bars if high <= 0) == sum(evidence.below.values())
+    signed = [(upper(at) * MIDDLE, times) for at, times in evidence.above.items()]
+    signed += [(-upper(at) * MIDDLE, times) for at, times in evidence.below.items()]
+    for low, high, times in bars:
+        assert times == sum(each for middle, each in signed if low <= middle < high)
+    widths = [high - low for low, high, _ in bars[1:-1]]
+    assert widths == pytest.approx(widths[:1] * len(widths))
 
 
 def test_confusion_of_labels():
@@ -463,6 +470,10 @@ def test_decisions_are_told_with_rule_and_figures():
     assert promoted["rule"]["latency"] == {"p95Ratio": 1.5}
     assert promoted["rule"]["confidence"] == 0.95
     assert promoted["figures"]["guardrails"]["agreement"]["samples"] == 4000
+    (text,) = (element.text for element in elements(page(document)) if element.tag == "main")
+    assert "Asked: 95% confidence, agreement at least 97%, errors at most 1%, latency at most 1.5" in text
+    rail = verdict.rails["truth"]
+    assert f"truth pass, {points(rail.value)} (" in text
 
 
 def test_only_the_newest_decisions_are_shown():

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from extproc.engine.pairing import UNCHALLENGED
 from extproc.engine.request import Request
 from extproc.engine.seams import Seams
 from extproc.exchange.exchange import Exchange
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from extproc.engine.calling import Failed, Reply, SubCall
+    from extproc.engine.pairing import Challenging
     from extproc.exchange.exchange import Plans
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
@@ -84,14 +86,16 @@ class Uncalled:
         raise AssertionError(f"nobody expected a call of {call.model}")
 
 
-def seams(random: Any, recorder: Any) -> Seams:
+def seams(random: Any, recorder: Any, challenging: Challenging = UNCHALLENGED) -> Seams:
     """The world of these tests: scripted chance, and a clock that stands still."""
-    return Seams(random, recorder, Uncalled(), lambda: 1000.0)
+    return Seams(random, recorder, Uncalled(), lambda: 1000.0, challenging)
 
 
-def open_exchange(plans: Plans, graph: str | None, random: Any, recorder: Any) -> Exchange:
+def open_exchange(
+    plans: Plans, graph: str | None, random: Any, recorder: Any, challenging: Challenging = UNCHALLENGED
+) -> Exchange:
     """The one place where these tests make an exchange."""
-    return Exchange(plans, graph, seams(random, recorder))
+    return Exchange(plans, graph, seams(random, recorder, challenging))
 
 
 def fed(exchange: Exchange, message: bytes) -> bytes:

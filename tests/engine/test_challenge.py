@@ -30,56 +30,6 @@ if TYPE_CHECKING:
     from tests.engine.scripted import Line
 
 
-class Told:
-    """A Challenging that samples every request, and keeps what its pairs are told; a Pair, too."""
-
-    def __init__(self, *, wanted: bool = True, samples: bool = True) -> None:
-        self.events: list[str] = []
-        self.payloads: list[Payload] = []
-        self.wanted = wanted
-        self.samples = samples
-
-    def reached(self, run: Run, node: ChallengePlan, *, seen: bool) -> Told | None:
-        """Note it."""
-        assert run.plan.challenge is not None
-        self.events.append(f"reached {node.name}{'' if seen else ', unseen'}")
-        return self if self.samples else None
-
-    def begin(self, payload: Payload) -> bool:
-        """Note it."""
-        self.events.append("begin")
-        self.payloads.append(payload)
-        return self.wanted
-
-    def too_large(self) -> None:
-        """Note it."""
-        self.events.append("too large")
-
-    def answered(self, result: Reply | Failure) -> None:
-        """Note it."""
-        self.events.append(f"answered {result.status if isinstance(result, Reply) else result.cause.value}")
-
-    def handed_over(self, model: ModelPlan) -> None:
-        """Note it."""
-        self.events.append(f"handed over {model.name}")
-
-    def response_began(self, status: int, headers: Mapping[str, str]) -> bool:
-        """Nobody but an exchange sees a response."""
-        raise AssertionError(status, headers)
-
-    def response_body(self, piece: bytes) -> bool:
-        """Nobody but an exchange sees a response."""
-        raise AssertionError(piece)
-
-    def response_ended(self) -> None:
-        """Nobody but an exchange sees a response."""
-        raise AssertionError
-
-    def left(self) -> None:
-        """Note it."""
-        self.events.append("left")
-
-
 def played(
     plan: Plan,
     told: Told,
@@ -196,7 +146,7 @@ def test_a_request_that_is_never_complete(champion):
 @pytest.mark.parametrize("champion", ["a", CHAIN % ("a", "")])
 def test_a_pair_that_wants_nothing_more(champion):
     """Where no challenger began, the response need not be shown: nobody is told of the call, and nobody waits for it."""
-    told = Told(wanted=False)
+    told = Told(begin=False)
     outcome, one = played(challenge(champion), told, SCRIPT)
     assert told.events == ["reached root", "begin"]
     assert isinstance(outcome, TailCall)

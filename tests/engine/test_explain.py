@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from extproc.engine.explain import Explanation, explain
 from extproc.engine.outcome import TailCall
+from extproc.plan.sticky import uniform
 from tests.engine.deciding import REQUEST, Scripted
 from tests.engine.random_graphs import Half, grown
 from tests.engine.scripted import BODY, Says, ask, planned
@@ -110,6 +111,79 @@ def test_what_would_fail_under_a_condition():
     found = explained(plan)
     assert (calls(found), found.answer) == ("a", None)
     assert [failure.node for failure in found.failures] == ["root.routes[1]"]
+
+
+DUEL = (
+    "{challenge: {champion: %s, challengers: [{name: all, to: b}, {name: some, to: c, sample: 0.5, by: request.headers.user},"
+    " {name: few, to: {respond: {status: 200}}, sample: 0.25}]}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("champion", "expected", "status"),
+    [
+        ("a", "[a]", None),
+        (LOTS, "[b]", None),
+        ("{chain: {steps: [{name: one, to: a}, {name: two, to: b}]}}", "a [b]", None),
+        (FORBIDDEN, "", 403),
+        ("{switch: {cases: []}}", "", 404),
+        ("{switch: {cases: [{when: request.body.x == 1, to: a}], default: d}}", "[d]", None),
+    ],
+)
+def test_a_challenge(champion, expected, status):
+    """The champion's calls are the request's; the challengers are told apart, with what drew them, and call nothing."""
+    plan = planned(f"{{root: {DUEL % champion}}}")
+    found = explained(plan, b'{"x": 2}', (0.2,), user="bob")
+    assert calls(found) == expected
+    assert (None if found.answer is None else found.answer.status) == status
+    told = [(one.name, one.node, one.sampled, one.share, one.expr) for one in found.challengers]
+    assert told == [
+        ("all", "root", True, 1.0, None),
+        ("some", "root", False, 0.5, "request.headers.user"),
+        ("few", "root", True, 0.25, None),
+    ]
+    assert [one.why() for one in found.challengers] == [
+        "it sees every request",
+        "by request.headers.user, 50 % are sampled",
+        "by chance, 25 % are sampled",
+    ]
+    assert all(
+        call.node == "root" and call.part == "champion"
+        for call in found.calls
+        if call.kind == "tail" and call.model == "a"
+    )
+    run = ask(plan, {name: Says() for name in "abcd"}, b'{"x": 2}', headers={"user": "bob"})
+    made = [call.model.name for call in run.calls]
+    assert made + ([f"[{run.tail.model.name}]"] if isinstance(run.outcome, TailCall) else []) == expected.split()
+
+
+def test_a_challenge_is_drawn_as_a_run_draws_it():
+    """Sticky sampling is the same in an explanation, for any key; the data say it."""
+    plan = planned(f"{{root: {DUEL % 'a'}}}")
+    seen = set()
+    for number in range(40):
+        data = explained(plan, None, (0.9,), user=str(number)).data()
+        challengers = {one["name"]: one["sampled"] for one in data["challengers"]}  # type: ignore[attr-defined]
+        assert (challengers["all"], challengers["few"]) == (True, False)
+        prefix = b"10:fraud/root4:some"
+        assert challengers["some"] is (uniform(prefix, str(number).encode()) < 0.5)
+        seen.add(challengers["some"])
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("body", [None, b"{", b"{}"])
+def test_a_challenge_whose_key_is_not_there(body):
+    """Without a key chance decides, and no error of a challenger's is the request's."""
+    plan = planned(
+        "{root: {challenge: {champion: a, challengers: [{name: x, to: b, sample: 0.5, by: request.body.user}]}}}"
+    )
+    found = explained(plan, body, (0.4,))
+    assert (calls(found), found.answer, [one.sampled for one in found.challengers]) == ("[a]", None, [True])
+
+
+def test_a_graph_without_a_challenge_has_no_challengers():
+    """An empty list says so."""
+    assert explained(planned(f"{{root: {LOTS}}}"), user="bob").data()["challengers"] == []
 
 
 @settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))

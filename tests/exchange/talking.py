@@ -11,6 +11,7 @@ import yaml
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from extproc.engine.pairing import UNCHALLENGED
 from extproc.wire.ext_proc_pb2 import HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest, ProcessingResponse
 from tests.engine.deciding import Recording, Scripted, body, generations, header_map, headers, open_exchange
 from tests.plan.building import plan
@@ -18,11 +19,16 @@ from tests.plan.building import plan
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from extproc.engine.pairing import Challenging
     from extproc.exchange.exchange import Exchange
 
 
 def message(said: Mapping[str, Any]) -> bytes:
-    """The message a transcript describes by one key: headers, end (headers that end the stream), body, other, bytes."""
+    """The message a transcript describes by one key.
+
+    headers, end (headers that end the stream), body, part (of a body); response, response_end, piece, last (of a
+    response's body), trailers; other, bytes.
+    """
     ((kind, content),) = said.items()
     match kind:
         case "headers":
@@ -31,6 +37,14 @@ def message(said: Mapping[str, Any]) -> bytes:
             return headers(content, end=True)
         case "body":
             return body(content.encode() if isinstance(content, str) else content)
+        case "part":
+            return body(content.encode(), end=False)
+        case "response" | "response_end":
+            return response(content, end=kind == "response_end")
+        case "piece" | "last":
+            return piece(content.encode(), end=kind == "last")
+        case "trailers":
+            return OTHERS["response_trailers"]
         case "bytes":
             return bytes.fromhex(content)
         case "other":
@@ -38,12 +52,23 @@ def message(said: Mapping[str, Any]) -> bytes:
     raise AssertionError(f"a transcript cannot say {kind}")
 
 
+def response(headers: Mapping[str, str], *, end: bool = False) -> bytes:
+    """A response_headers message."""
+    message = HttpHeaders(headers=header_map(headers.items()), end_of_stream=end)
+    return ProcessingRequest(response_headers=message).SerializeToString()
+
+
+def piece(data: bytes, *, end: bool = False) -> bytes:
+    """A response_body message."""
+    return ProcessingRequest(response_body=HttpBody(body=data, end_of_stream=end)).SerializeToString()
+
+
 def _others() -> dict[str, bytes]:
-    response = HttpHeaders(headers=header_map([(":status", "200")]))
     return {
         "request_trailers": ProcessingRequest(request_trailers=HttpTrailers()).SerializeToString(),
-        "response_headers": ProcessingRequest(response_headers=response).SerializeToString(),
-        "response_body": ProcessingRequest(response_body=HttpBody(body=b"x")).SerializeToString(),
+        "response_headers": response({":status": "200"}),
+        "response_headers, end": response({":status": "204"}, end=True),
+        "response_body": piece(b"x"),
         "response_trailers": ProcessingRequest(response_trailers=HttpTrailers()).SerializeToString(),
         "nothing": b"",
         "only attributes": ProcessingRequest(observability_mode=True).SerializeToString(),
@@ -133,11 +158,38 @@ PLANS = {
         "coin",
         [{"host": "*.coin.example", "headers": {"x-play": "yes"}}],
     ),
+    "duel": plan(
+        """
+        maxBody: 64
+        models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
+        nodes: {root: {challenge: {champion: a, challengers: [{name: x, to: b}]}}}
+        """,
+        "duel",
+        [{"path": "/duel"}],
+    ),
+    "match": plan(
+        """
+        maxBody: 64
+        models: {a: {url: "http://a/v1"}, b: {url: "http://b/v1"}}
+        nodes:
+          root:
+            challenge:
+              champion: {switch: {cases: [{name: no, when: request.body.n == 0, to: {respond: {status: 403}}}], default: a}}
+              challengers: [{name: x, to: b}]
+        """,
+        "match",
+        [{"path": "/match"}],
+    ),
 }
 KNOWN = generations(PLANS.values())
 
 
-def exchange(graph: str | None, chance: Iterable[float] = (), recorder: Recording | None = None) -> Exchange:
+def exchange(
+    graph: str | None,
+    chance: Iterable[float] = (),
+    recorder: Recording | None = None,
+    challenging: Challenging = UNCHALLENGED,
+) -> Exchange:
     """An exchange about one of PLANS, by name; None where the processor is attached to somebody else's routes."""
     named = None if graph is None else PLANS[graph].id if graph in PLANS else graph
-    return open_exchange(KNOWN, named, Scripted(chance), recorder or Recording())
+    return open_exchange(KNOWN, named, Scripted(chance), recorder or Recording(), challenging)

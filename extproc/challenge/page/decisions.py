@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from extproc.challenge.page.markup import Markup, tag
 from extproc.challenge.page.section import empty, section, time
-from extproc.challenge.shown import flat
+from extproc.challenge.shown import asked, judged
 from extproc.challenge.wording import count
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from extproc.challenge.document import Decision
 
 SHOWN: Final = 20
-FIGURES: Final = 24  # numbers of one decision
+FIGURES: Final = 24  # of one decision
 
 
 def decisions(found: Sequence[Decision]) -> Markup:
@@ -33,7 +33,8 @@ def decisions(found: Sequence[Decision]) -> Markup:
 
 
 def _decision(one: Decision) -> Markup:
-    figures = [f"{name} {said}" for name, said in flat(one.figures)][:FIGURES]
+    rule = asked(one.rule)[:FIGURES]
+    figures = judged(one.rule, one.figures)[:FIGURES]
     return tag(
         "li",
         tag(
@@ -43,7 +44,7 @@ def _decision(one: Decision) -> Markup:
             tag("span", "forced", class_="badge inconclusive") if one.forced else None,
         ),
         tag("p", time(one.at), _generation(one), _verdict(one), class_="about"),
-        tag("p", _said(one.rule), class_="note") if one.rule else None,
+        tag("p", f"Asked: {', '.join(rule)}.", class_="figures") if rule else None,
         tag("p", " · ".join(figures), class_="figures") if figures else None,
     )
 
@@ -54,7 +55,3 @@ def _generation(one: Decision) -> str:
 
 def _verdict(one: Decision) -> str:
     return f" · verdict {one.verdict}" if one.verdict else ""
-
-
-def _said(rule: Any) -> str:
-    return rule if isinstance(rule, str) else " · ".join(f"{name} {said}" for name, said in flat(rule))

@@ -58,7 +58,7 @@ def difference(evidence: Evidence, tolerance: float) -> Difference | None:
         p95=p95,
         p99=p99,
         max=curves.largest(sizes, zeros),
-        histogram=curves.differences(evidence.above, evidence.below),
+        histogram=curves.differences(evidence.above, evidence.below, tolerance),
     )
 
 

@@ -18,6 +18,7 @@ POINTS: Final = 120  # of a curve: three pixels apart in a card
 BARS: Final = 16  # on either side of no difference
 SIMILARITIES: Final = 20  # bars from 0 to 1: each five hundredths wide
 MOST: Final = 0.98  # of differences that lie within the bars: the few that are furthest would flatten all others
+FAR: Final = 4  # times as far as most differences: they are still four bars on either side
 STEPS: Final = (1.0, 1.6, 2.0, 3.2, 4.0, 5.0, 8.0, 10.0)  # ends of bars: a 16th of them is a short number
 MIDDLE: Final = RESOLUTION**-0.5  # of a bucket, from its upper bound
 
@@ -60,10 +61,11 @@ def mean(histogram: Mapping[int, int]) -> float | None:
     return sum(grain * times for grain, times in histogram.items()) / (counted * GRAINS) if counted else None
 
 
-def differences(above: Mapping[int, int], below: Mapping[int, int]) -> tuple[Bar, ...]:
+def differences(above: Mapping[int, int], below: Mapping[int, int], tolerance: float) -> tuple[Bar, ...]:
     """Return bars of differences, from below zero to above it; none on a side where there is no difference.
 
-    All bars are as wide as each other but for the first and the last, which hold all that is beyond.
+    All bars are as wide as each other but for the first and the last, which hold all that is beyond. They go to twice the
+    ``tolerance``, so that what disagrees is seen, unless that were far more than most differences.
     """
     both = dict(above)
     for bucket, times in below.items():
@@ -71,9 +73,8 @@ def differences(above: Mapping[int, int], below: Mapping[int, int]) -> tuple[Bar
     inner = quantile(both, 0, MOST)
     if inner is None:
         return ()
-    width = _end(inner) / BARS
-    found = [(low, high, times) for low, high, times in _side(above, width)]
-    return (*((-high, -low, times) for low, high, times in reversed(_side(below, width))), *found)
+    width = _end(max(inner, min(2 * tolerance, FAR * inner))) / BARS
+    return (*((-high, -low, times) for low, high, times in reversed(_side(below, width))), *_side(above, width))
 
 
 def similarities(histogram: Mapping[int, int]) -> tuple[Bar, ...]:

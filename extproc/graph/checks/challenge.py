@@ -41,5 +41,18 @@ def _compare(compare: Compare, path: Path, report: Report) -> None:
 def _guardrails(rails: Guardrails, path: Path, report: Report) -> None:
     if rails.latency and rails.latency.p95_ratio <= 0 and report.sound((*path, "latency", "p95Ratio")):
         report.error((*path, "latency", "p95Ratio"), "a ratio is above 0")
+    _reachable(rails, path, report)
     if rails.truth and not -1 <= rails.truth.min_gain <= 1 and report.sound((*path, "truth", "minGain")):
         report.error((*path, "truth", "minGain"), "a gain is from -1 to 1")
+
+
+def _reachable(rails: Guardrails, path: Path, report: Report) -> None:
+    """Warn of what no number of samples can show: that something never fails at all."""
+    unreachable = (
+        (rails.agreement and rails.agreement.min >= 1, ("agreement", "min"), "that all agree"),
+        (rails.errors and rails.errors.max <= 0, ("errors", "max"), "that none fails"),
+        (rails.truth and rails.truth.min_gain == 1, ("truth", "minGain"), "a gain of everything"),
+    )
+    for asked, place, what in unreachable:
+        if asked and report.sound((*path, *place)):
+            report.warn((*path, *place), f"no number of samples can show {what}: this guardrail never passes")
