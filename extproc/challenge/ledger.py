@@ -7,6 +7,7 @@ The kernel keeps what was written to the mapping, however the process ended.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 GROWTH = 64 * 1024  # a few hundred challenges; a file grows by as much when they do not fit
 PRIVATE = 0o600
+log = logging.getLogger(__name__)
 _HEAD = struct.Struct("@QQ")
 _COUNT = struct.Struct("@Q")
 
@@ -32,34 +34,57 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """A worker's file. Without a path it is memory alone, for a worker that nobody asks when it is gone."""
+    """A worker's file. Without a path it is memory alone, for a worker that nobody asks when it is gone.
+
+    Where the disk has no room it goes on in memory: a challenge must not keep its worker from serving.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._end = 0
         self._file = None if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
-        self._map = _in_memory() if self._file is None else _mapped(self._file)
+        self._map = self._mapped()
+        self._spare: Ledger | None = None
 
     def __repr__(self) -> str:
         """Say where it is."""
         return f"<Ledger {self._path or 'in memory'} {self._end} bytes>"
 
     def open(self, entry: Entry) -> Count:
-        """Add a challenge and return its count, which is 0. Raises OSError where the disk is full."""
+        """Add a challenge and return its count, which is 0."""
         text = msgspec.json.encode(entry)
         text += b" " * (-len(text) % 8)
         at, end = self._end, self._end + _HEAD.size + len(text)
         while end + _HEAD.size > len(self._map):
-            self._grow(len(self._map) + GROWTH)
+            if not self._grown(len(self._map) + GROWTH):
+                self._spare = self._spare or Ledger()
+                return self._spare.open(entry)
         self._map[at + _HEAD.size : end] = text
         _HEAD.pack_into(self._map, at, 0, len(text))  # last: without its length an entry is not there
         self._end = end
         return Count(self, at)
 
-    def _grow(self, size: int) -> None:
-        if self._file is not None:
-            os.posix_fallocate(self._file, 0, size)
+    def _mapped(self) -> mmap.mmap:
+        if self._file is None or not self._allocated(GROWTH):
+            # Not shared: the kernel enlarges what is shared only as far as addresses go, and who writes there is killed.
+            return mmap.mmap(-1, GROWTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return mmap.mmap(self._file, GROWTH)
+
+    def _grown(self, size: int) -> bool:
+        if not self._allocated(size):
+            return False
         self._map.resize(size)
+        return True
+
+    def _allocated(self, size: int) -> bool:
+        """Allocate, not only enlarge: who writes to a hole of a full disk is killed. Return whether there is room."""
+        if self._file is not None:
+            try:
+                os.posix_fallocate(self._file, 0, size)
+            except OSError as error:
+                log.warning("%s: %s: should this worker be killed, its challenges' counts are lost", self._path, error)
+                return False
+        return True
 
     def write(self, at: int, value: int) -> None:
         """Set a count."""
@@ -91,17 +116,6 @@ class Count:
         """Count one more."""
         self.value += 1
         self._ledger.write(self._at, self.value)
-
-
-def _in_memory() -> mmap.mmap:
-    # Not shared: the kernel enlarges what is shared only as far as addresses go, and who writes there is killed.
-    return mmap.mmap(-1, GROWTH, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def _mapped(file: int) -> mmap.mmap:
-    # Allocated, not only enlarged: who writes to a hole of a full disk is killed.
-    os.posix_fallocate(file, 0, GROWTH)
-    return mmap.mmap(file, GROWTH)
 
 
 def read(path: Path) -> list[tuple[Entry, int]]:

@@ -45,7 +45,7 @@ class Legs:
         """Start a leg, or let it wait for its turn; return False where it has to be shed."""
         if len(self._running) < self._limits.concurrency:
             self._run(leg)
-        elif len(self._waiting) < self._limits.queue:
+        elif self._running and len(self._waiting) < self._limits.queue:
             self._waiting.append(leg)
         else:
             return False

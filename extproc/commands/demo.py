@@ -25,7 +25,7 @@ EXAMPLES = """\
 examples:
   extproc demo                          # the tour, then it stays up to be tried by hand
   extproc demo --once                   # the tour alone: exit 0 when every answer was as expected
-  extproc demo --once --port 0 --admin 127.0.0.1:0 --json   # free ports; a line of JSON for each request
+  extproc demo --once --port 0 --admin 127.0.0.1:0 --json   # free ports; a line of JSON for each request and report
 """
 
 HOST = "127.0.0.1"
@@ -42,7 +42,9 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--admin", default="127.0.0.1:9090", metavar="HOST:PORT", help="default: %(default)s; likewise")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a line for each request; the rest to stderr"
+        "--json",
+        action="store_true",
+        help="one JSON object a line for each request, the last with the challenge's report; the rest to stderr",
     )
 
 

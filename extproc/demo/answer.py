@@ -36,6 +36,11 @@ class Answer:
         return self.headers.get(GRAPH_HEADER)
 
     @property
+    def request_id(self) -> str | None:
+        """What the request is known by afterwards."""
+        return self.headers.get("x-request-id")
+
+    @property
     def route(self) -> str | None:
         """The decisions and calls in ``x-extproc-route``."""
         return self.headers.get(ROUTE_HEADER)

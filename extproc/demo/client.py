@@ -39,7 +39,7 @@ class Client:
             ExtprocError: No answer came, not even one of Envoy's.
         """
         headers = {"content-type": "application/json", **request.headers}
-        body = msgspec.json.encode(request.body)
+        body = None if request.body is None else msgspec.json.encode(request.body)
         try:
             async with self._session.request(
                 request.method, self.address + request.path, headers=headers, data=body, allow_redirects=False
@@ -55,8 +55,9 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Client]:
-    """A client of an address like ``http://127.0.0.1:10000``."""
+async def connected(address: str, token: str | None = None) -> AsyncIterator[Client]:
+    """A client of an address like ``http://127.0.0.1:10000``; ``token`` is the bearer's."""
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
-    async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
+    headers = {"authorization": f"Bearer {token}"} if token else None
+    async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, headers=headers) as session:
         yield Client(session, address)

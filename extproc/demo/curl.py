@@ -21,6 +21,11 @@ def words(address: str, request: Request, data: str, *, show_head: bool = False)
     yield "-d " + shlex.quote(data)
 
 
+def asking(command: str, admin: str) -> str:
+    """A call of ``extproc`` that asks the admin address; ``admin`` is its url."""
+    return f"extproc {command} --admin {admin.removeprefix('http://')}"
+
+
 def folded(parts: Iterator[str], width: int) -> list[str]:
     """The parts on as few lines as ``width`` allows, joined as a shell reads them."""
     lines = [next(parts)]

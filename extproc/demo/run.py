@@ -6,6 +6,8 @@ All that runs is on one stack, and stopped in the other order: when the tour is 
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import signal
 import tempfile
 import time
@@ -15,12 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from extproc.admin.access import TOKEN_VARIABLE
 from extproc.demo.client import connected
 from extproc.demo.samples import moved
 from extproc.demo.starting import start_models, start_system
 from extproc.demo.tell_json import JsonTeller
 from extproc.demo.tell_people import PeopleTeller
-from extproc.demo.tour import Tour
+from extproc.demo.tour import Senders, Tour
 from extproc.demo.welcome import Place, tell_graphs, tell_staying
 from extproc.envoy.binary import find_envoy
 from extproc.errors import StartError
@@ -69,16 +72,22 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
     _cancel_on_signals()
     began = time.monotonic()
     ports = options.ports.free(progress.note)
+    # Labels are told to the admin address; with a token it takes them wherever it is to listen.
+    token = os.environ.setdefault(TOKEN_VARIABLE, secrets.token_urlsafe())
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="extproc-")))
         models, scenes = await start_models(stack, progress)
         system, running = await start_system(stack, ports, moved(graphs, models.url), folder, progress)
         place = Place(f"http://{system.ingress}", f"http://{system.admin.address}", models, folder)
         tell_graphs(console, system.plans, scenes, options.samples)
-        teller = JsonTeller(place.requests, progress) if options.as_json else PeopleTeller(place.requests, console)
-        async with connected(place.requests) as client, connected(models.url) as direct:
-            tour = Tour(client, direct, {plan.graph: plan.id for plan in system.plans}, teller)
-            await tour.play(scenes)
+        teller = (
+            JsonTeller(place.requests, progress)
+            if options.as_json
+            else PeopleTeller(place.requests, place.admin, console)
+        )
+        senders = await _senders(stack, place, token)
+        tour = Tour(senders, {plan.graph: plan.id for plan in system.plans}, teller)
+        await tour.play(scenes)
         _tell_result(tour, progress)
         if not options.once:
             tell_staying(console, place, scenes)
@@ -87,6 +96,15 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
             await stack.aclose()
     progress.done(f"All stopped, {time.monotonic() - began:.1f} s after the start.")
     return not tour.failures
+
+
+async def _senders(stack: AsyncExitStack, place: Place, token: str) -> Senders:
+    """Clients of all that the tour asks."""
+    return Senders(
+        graphs=await stack.enter_async_context(connected(place.requests)),
+        models=await stack.enter_async_context(connected(place.models.url)),
+        admin=await stack.enter_async_context(connected(place.admin, token)),
+    )
 
 
 def _tell_result(tour: Tour, progress: Progress) -> None:

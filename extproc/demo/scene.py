@@ -16,7 +16,7 @@ Why: TypeAlias = "str | Callable[[Answer], str]"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; a ``body`` goes as JSON."""
+    """What is sent; a ``body`` goes as JSON, None is no body."""
 
     path: str
     body: Any
@@ -76,7 +76,21 @@ class Crowd:
         return taken or "(none)"
 
 
-Step: TypeAlias = Ask | Crowd
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The true labels of all that the scene has sent so far are told, and the graph's challenge is shown as its report.
+
+    ``challengers``: the challenger's name to its model. The requests before have the champion and these models in their
+    ``alone``: what the report says of them must be so.
+    """
+
+    title: str
+    champion: str
+    challengers: Mapping[str, str]
+    why: str
+
+
+Step: TypeAlias = Ask | Crowd | Trial
 
 
 @dataclass(frozen=True, slots=True)

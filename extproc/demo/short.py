@@ -15,7 +15,7 @@ def shortened(document: Any) -> str:
         case dict():
             return "{" + ", ".join(f"{json.dumps(key)}: {shortened(value)}" for key, value in document.items()) + "}"
         case list() if len(document) > LONG:
-            shown = 1 if isinstance(document[0], list) else SHOWN
+            shown = 1 if isinstance(document[0], list | dict) else SHOWN
             return "[" + ", ".join(map(shortened, document[:shown])) + f", … {len(document)} in all]"
         case list():
             return "[" + ", ".join(map(shortened, document)) + "]"

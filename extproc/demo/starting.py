@@ -39,7 +39,8 @@ async def start_models(stack: AsyncExitStack, progress: Progress) -> tuple[Model
 
 
 def _scenes() -> tuple[Scene, ...]:
-    """Builds the scenes; scikit-learn and, needed soon, envoy-data-plane take a second or two each."""
+    """Builds the scenes; scikit-learn and, needed soon, envoy-data-plane and SQLAlchemy take a second or two each."""
+    import extproc.supervisor.challenges
     import extproc.supervisor.system  # noqa: F401 -- see above
     from extproc.demo.scenes import scenes
 

@@ -1,4 +1,4 @@
-"""The tour for machines: one JSON object a line for each request."""
+"""The tour for machines: one JSON object a line for each request, and for each challenge's report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import msgspec
 from extproc.demo.why import why
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from extproc.demo.played import Played
     from extproc.demo.progress import Progress
-    from extproc.demo.scene import Crowd, Scene
+    from extproc.demo.scene import Crowd, Scene, Trial
+    from extproc.demo.trial import Tried
 
 
 class JsonTeller:
-    """Writes to standard output; shares that are not as expected are told on the progress's own way."""
+    """Writes to standard output; what is otherwise than expected is told on the progress's own way."""
 
     def __init__(self, address: str, progress: Progress) -> None:
         self._address = address
@@ -35,8 +36,21 @@ class JsonTeller:
         """Writes a line a request."""
         for one in played:
             self._write(scene, crowd.title, one)
-        for text in deviations:
-            self._progress.failed(f"WRONG {scene.name}: {crowd.title}: {text}")
+        self._wrong(scene, crowd.title, deviations)
+
+    def trial(self, scene: Scene, trial: Trial, tried: Tried, deviations: Sequence[str]) -> None:
+        """Writes one line, with the report's whole document."""
+        self._wrong(scene, trial.title, deviations)
+        _line(
+            {
+                "scene": scene.name,
+                "title": trial.title,
+                "feedback": tried.taken,
+                "report": tried.document,
+                "why": trial.why,
+                "deviations": deviations,
+            }
+        )
 
     def _write(self, scene: Scene, title: str, played: Played) -> None:
         ask, answer = played.ask, played.answer
@@ -59,7 +73,14 @@ class JsonTeller:
             "why": why(ask, answer) or None,
             "deviations": played.deviations,
         }
-        for text in played.deviations:
+        self._wrong(scene, title, played.deviations)
+        _line(line)
+
+    def _wrong(self, scene: Scene, title: str, deviations: Sequence[str]) -> None:
+        for text in deviations:
             self._progress.failed(f"WRONG {scene.name}: {title}: {text}")
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-        sys.stdout.buffer.flush()
+
+
+def _line(document: Mapping[str, Any]) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
+    sys.stdout.buffer.flush()

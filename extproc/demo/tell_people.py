@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
+from extproc.commands.report_table import ReportTable
 from extproc.demo.calls import called
-from extproc.demo.curl import folded, words
+from extproc.demo.curl import asking, folded, words
 from extproc.demo.outlook import outlook, outlook_alone
 from extproc.demo.shares import quality, quality_alone, shares
 from extproc.demo.short import shortened
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from extproc.demo.played import Played
-    from extproc.demo.scene import Ask, Crowd, Scene
+    from extproc.demo.scene import Crowd, Request, Scene, Trial
+    from extproc.demo.trial import Tried
 
 INDENT: Final = "  "
 DEEPER: Final = "    "
@@ -31,10 +34,11 @@ SHOWN: Final = 5  # kinds of deviations of a crowd: enough to see what is wrong
 
 
 class PeopleTeller:
-    """Writes to a console."""
+    """Writes to a console; requests go to ``address``, and some to ``admin``: urls."""
 
-    def __init__(self, address: str, console: Console) -> None:
+    def __init__(self, address: str, admin: str, console: Console) -> None:
         self._address = address
+        self._admin = admin
         self._console = console
 
     def scene(self, scene: Scene) -> None:
@@ -49,7 +53,7 @@ class PeopleTeller:
         ask, answer = played.ask, played.answer
         self._title(ask.title)
         self._picture(ask.picture)
-        self._call(ask)
+        self._call(self._address, ask.request)
         self._field("answer", outlook(played, scene.labels))
         for name in ask.expected.headers:
             self._field(name, Text(answer.headers.get(name, "(none)")))
@@ -73,6 +77,17 @@ class PeopleTeller:
             self._table("alone", [(Text(model), quality_alone(played, model)) for model in crowd.alone])
         self._reason(crowd.why, _summary([*(one.deviations for one in played), deviations]))
 
+    def trial(self, scene: Scene, trial: Trial, tried: Tried, deviations: Sequence[str]) -> None:
+        """What was told, the report, and the reason."""
+        self._title(trial.title)
+        self._call(self._admin, tried.feedback)
+        self._field("answer", Text(shortened(tried.taken)))
+        self._command(asking(f"report {scene.name}", self._admin))
+        self._console.print()
+        self._console.print(Padding(ReportTable(tried.document), (0, 0, 0, len(DEEPER))))
+        self._console.print()
+        self._reason(trial.why, deviations)
+
     def _title(self, title: str) -> None:
         self._console.print()
         self._console.print(Text(INDENT + title, style="bold"))
@@ -81,9 +96,12 @@ class PeopleTeller:
         for line in picture.splitlines():
             self._console.print(Text(DEEPER + line.rstrip(), style="yellow"))
 
-    def _call(self, ask: Ask) -> None:
-        parts = words(self._address, ask.request, shortened(ask.request.body))
-        for number, line in enumerate(folded(parts, self._console.width - len(DEEPER + PROMPT))):
+    def _call(self, address: str, request: Request) -> None:
+        parts = words(address, request, shortened(request.body))
+        self._command(*folded(parts, self._console.width - len(DEEPER + PROMPT)))
+
+    def _command(self, *lines: str) -> None:
+        for number, line in enumerate(lines):
             start = Text(DEEPER) + Text(PROMPT if number == 0 else " " * len(PROMPT), style="dim")
             told = line.lstrip()
             self._hanging(start + Text(" " * (len(line) - len(told))), Text(told, style="cyan"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from extproc.demo.curl import folded, words
-from extproc.demo.scene import Ask
+from extproc.demo.curl import asking, folded, words
+from extproc.demo.scene import Ask, Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,20 +44,40 @@ def tell_graphs(console: Console, plans: Sequence[Plan], scenes: Iterable[Scene]
     console.print("  x-extproc-route: what splits and switches decided, and the models called.")
 
 
-def tell_staying(console: Console, place: Place, scenes: Iterable[Scene]) -> None:
+def tell_staying(console: Console, place: Place, scenes: Sequence[Scene]) -> None:
     """Says how to go on by hand; the bodies to send are written to files first."""
+    trials = {scene.name: step for scene in scenes for step in scene.steps if isinstance(step, Trial)}
     console.print("\n  [bold]It stays up: now you.[/] In another terminal:\n")
     for scene in scenes:
-        ask = next((step for step in scene.steps if isinstance(step, Ask)), None)
-        if ask is None:
-            continue
-        file = place.folder / f"{scene.name}.json"
-        file.write_bytes(msgspec.json.encode(ask.request.body))
-        for line in folded(words(place.requests, ask.request, f"@{file}", show_head=True), console.width):
-            console.print(Text(line, style="cyan"), soft_wrap=True)  # from the margin on: made to be copied
-    console.print(Text(f"curl {place.admin}/graphs\ncurl {place.admin}/metrics", style="cyan"), soft_wrap=True)
-    console.print(Text(f"kill {place.models.pid}", style="cyan") + Text("  # the model server's end: see 502", "dim"))
+        _tell_request(console, place, scene)
+    _tell_line(console, f"curl {place.admin}/graphs")
+    _tell_line(console, f"curl {place.admin}/metrics")
+    for graph, trial in trials.items():
+        _tell_line(console, asking(f"report {graph}", place.admin))
+        for challenger in trial.challengers:
+            promotion = asking(f"promote {graph} {challenger}", place.admin)
+            _tell_line(console, promotion, "refused unless that is the verdict")
+    _tell_line(console, f"kill {place.models.pid}", "the model server's end: see 502")
+    for graph in trials:
+        page = f"{place.admin}/challenges/{graph}"
+        console.print(f"\n  The report as a page, with pictures:  [bold]{page}[/]", soft_wrap=True)
     console.print("\n  [bold]Ctrl-C[/] drains and ends everything.")
+
+
+def _tell_request(console: Console, place: Place, scene: Scene) -> None:
+    """The first request of a scene; its body is in a file."""
+    ask = next((step for step in scene.steps if isinstance(step, Ask)), None)
+    if ask is None:
+        return
+    file = place.folder / f"{scene.name}.json"
+    file.write_bytes(msgspec.json.encode(ask.request.body))
+    for line in folded(words(place.requests, ask.request, f"@{file}", show_head=True), console.width):
+        _tell_line(console, line)
+
+
+def _tell_line(console: Console, line: str, comment: str = "") -> None:
+    """A line from the margin on: made to be copied."""
+    console.print(Text(line, style="cyan") + Text(f"  # {comment}" if comment else "", "dim"), soft_wrap=True)
 
 
 def _short(folder: Path) -> str:

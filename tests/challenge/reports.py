@@ -6,10 +6,14 @@ from itertools import pairwise
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 from extproc.challenge.document import Bar, Confusion, Point, Report
 
+# Documents are large: to shrink one takes minutes, and what is wrong shows without.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+BRIEFLY = settings(max_examples=30, deadline=None, phases=PHASES, suppress_health_check=list(HealthCheck))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NUMBERS = st.floats(-1e12, 1e12) | st.sampled_from([0.0, 1.0, 0.5, 1e-12, 5e-324])
 JSON = st.recursive(

@@ -266,6 +266,40 @@ def test_memory(case, enough, first):
     run(main())
 
 
+@pytest.mark.parametrize("enough", [False, True])
+def test_memory_of_a_result_known_here(enough):
+    """The champion's answer is held too where it was put together here."""
+
+    async def main() -> None:
+        ground = Ground(PLAIN, {"b": Hangs()}, limits=Limits(memory=999 + enough))
+        ground.sampled(None).answered(Made(200, (), b"x" * 1000))
+        await asyncio.sleep(LONG)
+        assert ground.outcomes() == {"timeout" if enough else "shed": 1}
+        assert ground.arena.free
+
+    run(main())
+
+
+def test_memory_is_held_for_those_who_wait():
+    """A challenger that was shed holds nothing of the response that another waits for."""
+
+    async def main() -> None:
+        ground = Ground(challenge(TWO), {"b": Hangs(), "c": Hangs()}, limits=Limits(memory=1000))
+        (ring,) = ground.arena._rings.values()
+        ring.legs["x"].hold(900)
+        pair = ground.sampled(b"x" * 200)
+        assert pair.response_began(200, {})
+        assert pair.response_body(b"y" * 50)
+        assert [ring.legs[name].held for name in "xy"] == [900, 250]
+        await asyncio.sleep(LONG)
+        pair.left()
+        await turn()
+        assert (ground.outcomes("x"), ground.outcomes("y")) == ({"shed": 1}, {"champion_failed": 1})
+        assert [ring.legs[name].held for name in "xy"] == [900, 0]
+
+    run(main())
+
+
 def test_memory_of_many_champions_that_take_long():
     """Challengers' answers that wait for slow champions are bounded, however many there are."""
 
@@ -438,6 +472,22 @@ def test_closing():
         await turn()
         assert ground.arena.free
         assert not +ground.caller.open
+
+    run(main())
+
+
+def test_a_leg_that_is_cut_off():
+    """A leg whose task is cancelled, as all are when an event loop ends, is interrupted."""
+
+    async def main() -> None:
+        ground = Ground(PLAIN, {"b": Hangs()})
+        answer(ground.sampled())
+        await turn()
+        (ring,) = ground.arena._rings.values()
+        ring.legs["x"].stop()
+        await turn()
+        assert ground.outcomes() == {"interrupted": 1}
+        assert ground.arena.free
 
     run(main())
 

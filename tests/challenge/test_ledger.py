@@ -161,23 +161,38 @@ def test_no_descriptor_is_left(tmp_path):
     assert len(list(DESCRIPTORS.iterdir())) == before
 
 
-def test_a_full_disk(tmp_path, monkeypatch):
-    """Where the disk has no room the entry is refused with an error, and what was there goes on."""
+def full(*_arguments: int) -> None:
+    """Allocate nothing."""
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk(tmp_path, monkeypatch, caplog):
+    """Where the disk has no room for more, what has a place in the file goes on there, and the rest counts in memory."""
     path = tmp_path / "ledger"
     ledger = Ledger(path)
     counts = [ledger.open(numbered(number)) for number in range(100)]
-
-    def full(*_arguments: int) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "posix_fallocate", full)
-    while ledger._end + 500 < GROWTH:
-        counts.append(ledger.open(numbered(len(counts))))
-    with pytest.raises(OSError, match="No space left"):
-        ledger.open(Entry("k", "x" * 1000, ()))
+    counts += [ledger.open(numbered(number)) for number in range(100, 2000)]
     for count in counts:
         count.add()
-    assert [count for _, count in read(path)] == [1] * len(counts)
+    assert {count.value for count in counts} == {1}
+    found = read(path)
+    assert [count for _, count in found] == [1] * len(found)
+    assert 100 < len(found) < 2000
+    assert "No space left on device" in caplog.text
+    ledger.close()
+
+
+def test_a_disk_that_was_full_before(tmp_path, monkeypatch, caplog):
+    """A worker starts and counts all the same; its file says nothing."""
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    ledger = Ledger(tmp_path / "ledger")
+    counts = [ledger.open(numbered(number)) for number in range(1000)]
+    for count in counts:
+        count.add()
+    assert {count.value for count in counts} == {1}
+    assert read(tmp_path / "ledger") == []
+    assert "No space left on device" in caplog.text
     ledger.close()
 
 

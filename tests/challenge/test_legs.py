@@ -59,6 +59,11 @@ def test_the_line():
     run(main())
 
 
+def test_no_concurrency_at_all():
+    """Where no leg may run none waits for its turn, which would never come."""
+    assert not Work(0, 5).start(0, 1)
+
+
 def test_stopping():
     """What runs is cut off, what waits never begins."""
 

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extproc.challenge.page.page import page, style
 from tests.challenge import documents
 from tests.challenge.markup import elements
+from tests.challenge.reports import BRIEFLY
 from tests.challenge.reports import documents as any_document
 
 REPORTS = {
@@ -202,7 +203,7 @@ def test_text_cannot_turn_or_hide_what_is_around_it():
 
 
 @given(any_document())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@BRIEFLY
 def test_any_report_is_shown(document):
     """Whatever figures a report holds or lacks, there is a well-formed page without words of Python in it."""
     shown = page(document)

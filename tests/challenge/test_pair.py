@@ -11,7 +11,7 @@ from extproc.challenge.limits import Limits
 from extproc.engine.calling import Cause, Reply
 from extproc.engine.result import Failure, Made
 from tests.challenge.arenas import SAID, Ground, answer, challenge, ended, turn
-from tests.engine.scripted import Fails, Hangs, Says, predicts, text
+from tests.engine.scripted import BODY, Fails, Hangs, Says, predicts, text
 from tests.engine.virtual import run
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def test_a_failed_champion_waits_for_nobody():
         answer(ground.sampled(), status=500)
         await turn()
         assert ground.outcomes() == {"champion_failed": 1}
-        assert not ground.arena.free
+        (ring,) = ground.arena._rings.values()
+        assert repr(ring).endswith(f"{{'x': <Legs 1 under way, 0 in line, {len(BODY)} bytes>}}>")
         await asyncio.sleep(LONG)
         settled(ground, "champion_failed")
         assert [event.split()[1:] for event in ground.caller.events] == [["b", "called"], ["b", "timeout"]]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -39,9 +39,10 @@ from extproc.commands.report_table import ReportTable
 from extproc.graph.document import AtLeast, Challenger, Guardrails, Node, Respond
 from tests.challenge.evidences import AT, RAILS, evidences, realistic, record, standing, standings, subject
 from tests.challenge.markup import elements
+from tests.challenge.reports import BRIEFLY
 
 BOTH = subject(Challenger(name="gbm", to="fraud-v2", sample=0.25), Challenger(name="tiny", to="t", by="request.path"))
-SLOWLY = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+SLOWLY = settings(BRIEFLY, max_examples=15)
 
 
 def one(evidence, **changed):
@@ -232,7 +233,7 @@ def test_difference_of_numbers():
 
 
 @given(evidences())
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@BRIEFLY
 def test_bars_hold_every_difference(evidence):
     """From edge to edge, without a gap, each difference in the bar that it lies in; all but the ends are as wide."""
     evidence.differences = 1
@@ -247,6 +248,13 @@ def test_bars_hold_every_difference(evidence):
         assert times == sum(each for middle, each in signed if low <= middle < high)
     widths = [high - low for low, high, _ in bars[1:-1]]
     assert widths == pytest.approx(widths[:1] * len(widths))
+
+
+def test_bars_go_to_where_values_disagree():
+    """To twice the tolerance, unless that were far more than most differences: then these would all be in one bar."""
+    evidence = Evidence(differences=100, above={bucket(0.9): 50}, below={bucket(0.9): 50})
+    ends = [one(evidence, tolerance=tolerance)["difference"]["histogram"][-1][1] for tolerance in (0.1, 1.0, 99.0)]
+    assert ends == [1.0, 2.0, 4.0]
 
 
 def test_confusion_of_labels():
@@ -331,15 +339,22 @@ def test_a_sample_that_is_not_as_asked():
 
 
 @pytest.mark.parametrize("unknown", ["pending", "interrupted"])
-def test_what_nobody_knows_raises_no_alarm(unknown):
-    """A challenger that hangs holds sampled requests back, a killed worker those of either kind."""
-    outcomes = {UNSAMPLED: 750, PAIRED: 50} | ({INTERRUPTED: 200} if unknown == "interrupted" else {})
+@pytest.mark.parametrize(("unsampled", "paired"), [(750, 50), (450, 150)], ids=["all sampled", "as asked"])
+def test_what_nobody_knows_raises_no_alarm(unknown, unsampled, paired):
+    """A challenger that hangs holds sampled requests back; a killed worker had requests of either kind."""
+    held = 1000 - unsampled - paired
+    outcomes = {UNSAMPLED: unsampled, PAIRED: paired} | ({INTERRUPTED: held} if unknown == "interrupted" else {})
     document = report(subject(), standing(eligible=1000, gbm={"": Evidence(outcomes=outcomes)}), AT)
     (shown,) = document["challengers"]
-    assert shown["counts"][unknown] == 200
+    assert shown["counts"][unknown] == held
     assert not shown["sampling"]["mismatch"]
-    without = one(Evidence(outcomes={UNSAMPLED: 750, PAIRED: 50}))
-    assert without["sampling"]["mismatch"]
+    assert shown["sampling"]["observed"] == paired / (paired + unsampled)
+
+
+@pytest.mark.parametrize("paired", [50, 550])
+def test_what_is_known_raises_the_alarm(paired):
+    """The same requests, of which everybody knows whether they were sampled."""
+    assert one(Evidence(outcomes={UNSAMPLED: 1000 - paired, PAIRED: paired}))["sampling"]["mismatch"]
 
 
 REASONS = [

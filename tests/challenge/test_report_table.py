@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from rich.cells import cell_len
 from rich.console import Console
 
 from extproc.commands import report_table
 from extproc.commands.report_table import ReportTable
 from tests.challenge import documents
+from tests.challenge.reports import BRIEFLY
 from tests.challenge.reports import documents as any_document
 
 REPORTS = {
@@ -151,7 +152,7 @@ def test_no_text_is_obeyed():
 
 
 @given(any_document())
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@BRIEFLY
 def test_any_report_is_shown(document):
     """Whatever figures a report holds or lacks."""
     text = shown(document, 80)

@@ -68,7 +68,7 @@ class Told:
 
     def response_body(self, piece: bytes) -> bool:
         """Note it."""
-        self.events.append(f"piece {piece.decode()}")
+        self.events.append(f"piece {piece.decode(errors='replace')}")
         return self._more.pop(0) if self._more else True
 
     def response_ended(self) -> None:

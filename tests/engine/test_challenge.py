@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extproc.engine.calling import Cause, Reply
+from extproc.engine.calling import Cause
 from extproc.engine.outcome import Answer, TailCall
 from extproc.engine.request import Request
 from extproc.engine.run import Run
 from extproc.engine.seams import Seams
 from tests.challenge.arenas import Ground
 from tests.engine.deciding import REQUEST, Recording, Scripted
+from tests.engine.pairs import Told
 from tests.engine.random_graphs import Grown, Half, grown
 from tests.engine.scripted import BODY, Fails, Hangs, Says, ScriptedCaller, elapsed, planned, predicts
 from tests.engine.virtual import run
@@ -23,10 +24,7 @@ from tests.engine.virtual import run
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from extproc.engine.payload import Payload
-    from extproc.engine.result import Failure
-    from extproc.plan.model import ModelPlan
-    from extproc.plan.plan import ChallengePlan, Plan
+    from extproc.plan.plan import Plan
     from tests.engine.scripted import Line
 
 

@@ -9,16 +9,19 @@ from hypothesis import strategies as st
 from extproc.errors import ProtocolError
 from extproc.wire.ext_proc_pb2 import ProcessingResponse
 from tests.engine.deciding import body, fed, headers
-from tests.exchange.talking import OTHERS, exchange
+from tests.engine.pairs import Told
+from tests.exchange.talking import OTHERS, exchange, piece, response
 
 BOUNDED = settings(derandomize=True, deadline=None, max_examples=300)
-GRAPHS = st.sampled_from(["header", "body", "coin", None])
+GRAPHS = st.sampled_from(["header", "body", "coin", "duel", "match", None])
 VALID = [
     headers(),
     headers({"x-tier": "none"}),
     headers({":path": "/body?x=%ff", "x-say": ["a", "b"]}, end=True),
+    headers({":path": "/duel"}),
     body(b'{"n": 11, "echo": {"a": [1, null]}}'),
     body(b""),
+    piece(b"x", end=True),
     *OTHERS.values(),
 ]
 NAMES = st.sampled_from(["x-tier", "x-say", ":path", ":authority", "content-encoding", "x-request-id", "", ":", "A"])
@@ -27,38 +30,51 @@ SAID = st.one_of(
     st.sampled_from(VALID),
     st.builds(lambda more, end: headers(more, end=end), st.dictionaries(NAMES, st.binary(max_size=12)), st.booleans()),
     st.builds(lambda data, end: body(data, end=end), st.binary(max_size=40), st.booleans()),
+    st.builds(
+        lambda status, more, end: response({":status": status} | more, end=end),
+        st.sampled_from(["200", "503", "", "x", "9" * 30]),
+        st.dictionaries(NAMES, st.text(max_size=12)),
+        st.booleans(),
+    ),
+    st.builds(lambda data, end: piece(data, end=end), st.binary(max_size=40), st.booleans()),
 )
 
 
-def told(talk, said):
-    """Feed messages; a reply must be one that Envoy can read, a refusal must change nothing."""
+def told(graph, said):
+    """Feed messages; a reply must be one that Envoy can read, a refusal must change nothing.
+
+    In the end a sampled request's pair knows how the champion's leg ended, and is told so once.
+    """
+    pair = Told(more=[True, True, False])
+    talk = exchange(graph, [0.5] * 20, challenging=pair)  # more random numbers than any of them draws
     for message in said:
-        before = repr(talk), talk.done
+        before = repr(talk), talk.done, repr(pair)
         try:
             reply = fed(talk, message)
         except ProtocolError:
-            assert (repr(talk), talk.done) == before
+            assert (repr(talk), talk.done, repr(pair)) == before
             continue
         assert ProcessingResponse.FromString(reply).WhichOneof("response")
-
-
-def chance():
-    """More random numbers than any of these conversations draws."""
-    return [0.5] * 20
+    talk.gone()
+    talk.gone()
+    ends = [event for event in pair.events if event.startswith(("answered", "left", "ended", "too large"))]
+    enough = [event for event in pair.events if event.startswith("piece")][2:]
+    assert len(ends) == bool(pair.events) or (enough and not ends)
+    return talk
 
 
 @BOUNDED
 @given(GRAPHS, st.lists(st.binary(max_size=200), min_size=1, max_size=4))
 def test_random_bytes(graph, said):
     """Bytes that mean nothing are refused."""
-    told(exchange(graph, chance()), said)
+    told(graph, said)
 
 
 @BOUNDED
 @given(GRAPHS, st.lists(SAID, min_size=1, max_size=6))
 def test_random_messages(graph, said):
     """Valid messages with any content in any order, at any phase."""
-    told(exchange(graph, chance()), said)
+    told(graph, said)
 
 
 @st.composite
@@ -83,15 +99,14 @@ def mutated(draw):
 @given(GRAPHS, st.lists(mutated() | st.sampled_from(VALID), min_size=1, max_size=4))
 def test_mutated_messages(graph, said):
     """Messages with flipped, missing and additional bytes."""
-    told(exchange(graph, chance()), said)
+    told(graph, said)
 
 
 @pytest.mark.parametrize("depth", [50, 500, 600, 700, 900, 1100, 100_000])
 @pytest.mark.parametrize("shape", [b'{"echo":%b1%b}', b'{"n":%b1%b}'])
 def test_deep_bodies(depth, shape):
     """A body nested to any depth gets an answer, and the processor lives."""
-    talk = exchange("body")
-    told(talk, [headers(), body(shape % (b"[" * depth, b"]" * depth))])
+    talk = told("body", [headers(), body(shape % (b"[" * depth, b"]" * depth))])
     assert talk.done
 
 
@@ -99,6 +114,5 @@ def test_deep_bodies(depth, shape):
 @pytest.mark.parametrize("shape", [b'{"echo":%b}', b'{"n":%b}'])
 def test_strange_numbers(number, shape):
     """A number of thousands of digits, or beyond a double, gets an answer, and the processor lives."""
-    talk = exchange("body")
-    told(talk, [headers(), body(shape % number)])
+    talk = told("body", [headers(), body(shape % number)])
     assert talk.done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -63,7 +64,7 @@ def test_transcript(transcript):
         assert all(payload.own for payload in pair.payloads)
 
 
-class Rows(dict):
+class Rows(dict[Any, Any]):
     """A table of phases that remembers which of its rows were used."""
 
     def __init__(self, table):
@@ -97,6 +98,7 @@ def test_gone_before_the_reply_is_there():
         fed(talk, message({"headers": {}}))
         reply = talk.feed(message({"body": "{}"}))
         talk.gone()
+        assert not isinstance(reply, bytes)
         await reply
         assert told.events == ["reached root", "begin", "handed over a", "left"]
         assert talk.done

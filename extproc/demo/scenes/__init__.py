@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extproc.demo.scenes import canary, cascade, chain, fallback, maintenance, nothing, switch, vote, wine
+from extproc.demo.scenes import canary, cascade, chain, challenge, fallback, maintenance, nothing, switch, vote, wine
 
 if TYPE_CHECKING:
     from extproc.demo.scene import Scene
 
-_ORDER = (canary, switch, wine, chain, vote, cascade, fallback, maintenance, nothing)
+_ORDER = (canary, switch, wine, chain, vote, cascade, fallback, maintenance, nothing, challenge)
 
 
 def scenes() -> tuple[Scene, ...]:

@@ -80,6 +80,17 @@ def test_wherever_booking_breaks(opened):
     assert 8 <= sum(failures) < 19
 
 
+def test_a_segment_that_was_not_booked(opened):
+    """A segment of a batch that failed takes no other's room."""
+    store = opened(segments=1)
+    store.book("a", 1, [window(1)])
+    x, y = ([window(0, 1, evidence={GBM: {name: Evidence(outcomes={PAIRED: 1})}})] for name in "xy")
+    with breaking(store, 5), pytest.raises(StoreError):
+        store.book("a", 2, x)
+    store.book("a", 3, y)
+    assert set(store.read(CHALLENGE).evidence[GBM]) == {"", "y"}
+
+
 def test_a_commit_that_nobody_heard_of(opened):
     """A batch that reached the database, though the answer was lost, is booked once when it comes again."""
     store = opened()
