@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.subjects import machine
@@ -91,7 +92,7 @@ def _print(found: Sequence[Found]) -> None:
         table.add_column(column)
     for one in found:
         what = "\n".join(f"{name}: {value}" for name, value in one.figures.items())
-        table.add_row(one.name, what, one.asked, "[green]yes[/]" if one.met else "[red]NO[/]")
+        table.add_row(one.name, escape(what), one.asked, "[green]yes[/]" if one.met else "[red]NO[/]")
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 

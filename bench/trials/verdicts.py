@@ -1,8 +1,8 @@
 """Verdicts where it is known what is true: 100 runs with a difference planted, 100 without one, and what each guardrail does.
 
-No Envoy takes part: see ``tests.challenge.live_runs``. Runs are watched after every ten requests, as often as a system of ten
-requests a second looks. Without a difference means on the border of every guardrail, where neither verdict is true; on the
-border of one alone either may be reached by mistake once in 20 runs, and both are told.
+No Envoy takes part: see ``tests.challenge.live_runs``. Runs are watched after every ten requests, and from some hundreds on
+whenever there are 5 % more. Without a difference means on the border of every guardrail, where neither verdict is true; on
+the border of one alone either may be reached by mistake once in 20 runs, and both are told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from extproc.graph.document import Guardrails
-from tests.challenge.live_runs import BAD, BORDER, GOOD, RAILS, Ended, Planted, every, live_run
+from tests.challenge.live_runs import BAD, BORDER, GOOD, RAILS, Ended, Planted, live_run, looks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 from bench.trials.scene import Found
 
 RUNS = 100
-STEP = 10  # requests between two looks
+STEP, GROWTH = 10, 0.05  # requests between two looks, and how many more there are at least in the end
 MOST, BORDER_MOST = 4_000, 1_500
 RIGHT, FALSE = 95, 5  # of 100, asked
 SEEDS = 1_000_000  # between those of one kind of run and the next
@@ -54,12 +54,12 @@ def _seeds(options: Options, kind: int, runs: int) -> range:
 
 def _planted(kind: str, seed: int) -> Ended:
     planted: Planted = GOOD if kind == "promote" else BAD[kind]
-    return live_run(seed, planted, every(STEP, MOST))
+    return live_run(seed, planted, looks(STEP, MOST, GROWTH))
 
 
 def _border(seed: int, name: str | None = None) -> Ended:
     rails = RAILS if name is None else Guardrails(**{name: getattr(RAILS, name)})
-    return live_run(seed, BORDER, every(STEP, BORDER_MOST), rails)
+    return live_run(seed, BORDER, looks(STEP, BORDER_MOST, GROWTH), rails)
 
 
 def _right(kind: str, ended: Ended) -> bool:

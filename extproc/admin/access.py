@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -22,7 +22,7 @@ def refusal(request: web.Request, token: str | None) -> str | None:
     if _by_token(request, token):
         return None
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    if origin is not None and _split(origin).netloc != request.host:
         return "pages of other sites may change nothing here"
     if not (_is_loopback(request.remote) and _is_loopback(_host(request.host))):
         how = f"Authorization: Bearer, with the value of {TOKEN_VARIABLE} there"
@@ -32,13 +32,23 @@ def refusal(request: web.Request, token: str | None) -> str | None:
 
 def _by_token(request: web.Request, token: str | None) -> bool:
     kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if not token or kind.lower() != "bearer":
+    wanted = (token or "").strip()  # a file's or a secret's last line end is not part of it
+    if not wanted or kind.lower() != "bearer":
         return False
-    return hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+    # As bytes, whatever they are: both were decoded so.
+    return hmac.compare_digest(*(text.encode("utf-8", "surrogateescape") for text in (given.strip(), wanted)))
 
 
 def _host(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    return _split(f"//{host}").hostname or ""
+
+
+def _split(url: str) -> SplitResult:
+    """Return a URL's parts, those of none for what is no URL."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_loopback(name: str | None) -> bool:

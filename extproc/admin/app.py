@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from extproc.telemetry.counters import Key
 
 
+ANSWERS_PATIENCE = 1.0  # seconds at the end for answers under way: one that waits for a store must not hold it up
+
+
 class Observed(Protocol):
     """What the pages show."""
 
@@ -55,7 +58,7 @@ class AdminServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/graphs", self._graphs)
         ChallengePages(observed.challenges, token).add_to(app)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=ANSWERS_PATIENCE)
 
     @property
     def address(self) -> str:
@@ -89,7 +92,7 @@ class AdminServer:
         return web.Response(text="ready\n") if missing is None else web.Response(status=503, text=f"{missing}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        body, content_type = exposition(self._observed.counts(), self._observed.challenges.latest())
+        body, content_type = exposition(self._observed.counts(), await self._observed.challenges.latest())
         return web.Response(body=body, headers={"content-type": content_type})
 
     async def _graphs(self, _request: web.Request) -> web.Response:

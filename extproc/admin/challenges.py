@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 REFRESH = 5  # seconds after which a page that is looked at loads itself again
 MAX_FEEDBACK = 8 * 1024 * 1024  # bytes of one POST: some hundred thousand labels
 MAX_ITEMS = 10_000  # of one POST: booked in one transaction, within a second
+MAX_NESTING = 64  # lists and objects of a label in one another: a tensor has a few, and Python ends at some hundred
 
 
 class Refused(ExtprocError):  # noqa: N818 - it says what happened
@@ -34,8 +36,8 @@ class Challenges(Protocol):
     async def run(self) -> None:
         """Keep what is shown up to date, until cancelled."""
 
-    def latest(self) -> Sequence[Mapping[str, Any]]:
-        """Return the report of every challenge, as it was a second ago at most."""
+    async def latest(self) -> Sequence[Mapping[str, Any]]:
+        """Return the report of every challenge as a whole, as it was a second ago at most."""
         ...
 
     async def report(self, graph: str) -> Mapping[str, Any]:
@@ -61,7 +63,7 @@ class NoChallenges:
     async def run(self) -> None:
         """Return at once."""
 
-    def latest(self) -> Sequence[Mapping[str, Any]]:
+    async def latest(self) -> Sequence[Mapping[str, Any]]:
         """Return no report."""
         return ()
 
@@ -115,7 +117,7 @@ class ChallengePages:
         app.router.add_post("/feedback", _answering(self._take_feedback))
 
     async def _all(self, request: web.Request) -> web.Response:
-        reports = self._challenges.latest()
+        reports = await self._challenges.latest()
         if _wants_page(request):
             return _index(reports)
         return json_response({"challenges": [_line(report) for report in reports]})
@@ -127,14 +129,13 @@ class ChallengePages:
         report = await self._challenges.report(request.match_info["graph"])
         if not _wants_page(request):
             return json_response(report)
-        from extproc.challenge.page.page import page
-
         refresh = None if request.query.get("refresh") == "0" else REFRESH
-        return web.Response(text=page(report, refresh), content_type="text/html", headers={"cache-control": "no-store"})
+        text = await asyncio.to_thread(_page, report, refresh)
+        return web.Response(text=text, content_type="text/html", headers={"cache-control": "no-store"})
 
     async def _promote(self, request: web.Request) -> web.Response:
         self._check(request)
-        order = _decoded(await request.read(), msgspec.json.Decoder(_Promotion))
+        order = _decoded(await _body(request), msgspec.json.Decoder(_Promotion))
         graph = request.match_info["graph"]
         return json_response(await self._challenges.promote(graph, order.challenger, force=order.force))
 
@@ -144,11 +145,11 @@ class ChallengePages:
 
     async def _take_feedback(self, request: web.Request) -> web.Response:
         self._check(request)
-        said = _decoded(await request.read(), _feedback)
-        items = [_item(one) for one in (said if isinstance(said, list) else [said])]
+        said = _decoded(await _body(request), _feedback)
+        items = said if isinstance(said, list) else [said]
         if len(items) > MAX_ITEMS:
             raise BadRequest(413, "body_too_large", f"at most {MAX_ITEMS} at once; send the rest in another request")
-        return json_response(msgspec.to_builtins(await self._challenges.feedback(items)))
+        return json_response(msgspec.to_builtins(await self._challenges.feedback([_item(one) for one in items])))
 
     def _check(self, request: web.Request) -> None:
         why = refusal(request, self._token)
@@ -167,8 +168,21 @@ def json_response(document: object, status: int = 200) -> web.Response:
 
 
 def _wants_page(request: web.Request) -> bool:
-    """Tell whether a person asks: a browser names HTML, a program asks for JSON or does not care."""
-    return "text/html" in request.headers.get("accept", "")
+    """Tell whether the page is wanted: JSON is for whoever asks for it."""
+    return "json" not in request.headers.get("accept", "") and request.query.get("format") != "json"
+
+
+def _page(report: Mapping[str, Any], refresh: int | None) -> str:
+    from extproc.challenge.page.page import page
+
+    return page(report, refresh)
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BadRequest(413, "body_too_large", f"at most {MAX_FEEDBACK} bytes; send less at once") from None
 
 
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
@@ -176,11 +190,21 @@ def _decoded(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(400, "bad_body", str(error)) from None
+    except RecursionError:
+        raise BadRequest(400, "bad_body", "lists and objects are too deep in one another") from None
+
+
+def _nested(value: Any, levels: int) -> bool:
+    """Tell whether lists and objects are in one another so many levels deep."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_nested(one, levels - 1) for one in inner if isinstance(one, (dict, list)))
 
 
 def _item(said: _Said) -> Feedback:
     if said.label is msgspec.UNSET and said.reward is None:
         raise BadRequest(400, "bad_body", f"feedback of {said.request_id[:64]!r} holds neither a label nor a reward")
+    if _nested(said.label, MAX_NESTING):
+        raise BadRequest(400, "bad_body", f"the label of {said.request_id[:64]!r} has more than {MAX_NESTING} levels")
     from extproc.challenge.store.feedback import Feedback  # with what it needs: where no challenge is, nobody needs it
 
     return Feedback(said.request_id, said.label, said.reward)

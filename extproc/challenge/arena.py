@@ -233,8 +233,6 @@ class Arena:
         for ring in self._rings.values():
             for legs in (*ring.legs.values(), ring.again):
                 legs.stop()
-        for task in self._apart:
-            task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -233,8 +233,6 @@ class LivePair:
 
     def _ended(self, leg: Leg, result: Result, began: float) -> None:
         """Take what came of a leg: a 2xx is its answer, all else has a name."""
-        if leg.over:
-            return
         if not (isinstance(result, Reply) and result.ok):
             leg.end(_failure(result))
         elif len(result.body) > self._arena.limits.response:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from extproc.admin.access import TOKEN_VARIABLE
 from extproc.commands.addresses import host_and_port
 from extproc.errors import ExtprocError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0  # seconds: a promotion on a loaded machine takes a few
 OK = 200
-TOKEN_VARIABLE = "EXTPROC_ADMIN_TOKEN"  # noqa: S105 - the variable's name
 
 
 class NoAnswer(ExtprocError):  # noqa: N818 - it says what happened
@@ -37,9 +37,9 @@ def add_admin(parser: ArgumentParser) -> None:
 def ask(admin: str, method: str, path: str, *, accept: str = "application/json", body: object = None) -> bytes:
     """Return what the admin address answers. Raises NoAnswer."""
     host, port = host_and_port(admin)
-    headers = {"accept": accept}
-    if token := os.environ.get(TOKEN_VARIABLE):
-        headers["authorization"] = f"Bearer {token}"
+    headers: dict[str, str | bytes] = {"accept": accept}
+    if token := os.environb.get(TOKEN_VARIABLE.encode(), b"").strip():
+        headers["authorization"] = b"Bearer " + token
     content = None
     if body is not None:
         content, headers["content-type"] = msgspec.json.encode(body), "application/json"
@@ -51,6 +51,8 @@ def ask(admin: str, method: str, path: str, *, accept: str = "application/json",
     except (OSError, http.client.HTTPException) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer"
         raise NoAnswer(f"{admin}: {what}; is extproc up running, and is that its --admin?") from None
+    except ValueError:  # whose text may hold the token
+        raise NoAnswer(f"{admin} cannot be asked: is that an address, and {TOKEN_VARIABLE} a token?") from None
     finally:
         connection.close()
     if answer.status != OK:

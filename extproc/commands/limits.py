@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 T = TypeVar("T", Limits, StoreLimits)
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_VALUE = re.compile(r"([0-9]+)(KiB|MiB|GiB|s|m|h|d|)")
+_VALUE = re.compile(r"([0-9]{1,20})(KiB|MiB|GiB|s|m|h|d|)")
 NAMES = (
     *(f"challenge.{field.name}" for field in fields(Limits)),
     *(f"store.{field.name}" for field in fields(StoreLimits)),
 )
+# The others may be 0, for nothing at all.
+LEAST = {
+    "challenge.concurrency": 1,  # legs would wait for ever
+    "store.points": 2,  # the first and the last stay
+    "store.silence": 300,  # who lives says so once a minute
+}
+MOST = 2**53  # no database takes much more
 
 
 def add_limit(parser: ArgumentParser) -> None:
@@ -48,8 +55,15 @@ def limits(given: Sequence[str]) -> tuple[Limits, StoreLimits]:
         if not equals or found is None:
             _refuse(f"--limit {text!r}: expected a whole number, like 128, 64MiB or 30d")
         else:
-            values[name] = int(found[1]) * _UNITS[found[2]]
+            values[name] = _within(text, name, int(found[1]) * _UNITS[found[2]])
     return _of(Limits(), "challenge", values), _of(StoreLimits(), "store", values)
+
+
+def _within(text: str, name: str, value: int) -> int:
+    least = LEAST.get(name, 0)
+    if not least <= value <= MOST:
+        _refuse(f"--limit {text!r}: expected {least} to {MOST}")
+    return value
 
 
 def _of(defaults: T, room: str, values: Mapping[str, int]) -> T:

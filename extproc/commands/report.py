@@ -48,6 +48,8 @@ def run(options: Namespace) -> int:
     from extproc.commands.report_table import ReportTable
 
     console = Console(highlight=False)
+    if not reports:
+        console.print("No graph that is loaded holds a challenge.")
     for report in reports:
         console.print(ReportTable(report))
     return 0

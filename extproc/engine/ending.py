@@ -15,6 +15,9 @@ async def end(tasks: Sequence[asyncio.Task[Any]]) -> None:
     Nothing is raised for how they ended: that is for whoever asks them.
     """
     if all(task.done() for task in tasks):
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # asked here, in case that nobody else does: asyncio complains of what is never asked
         return
     for task in tasks:
         task.cancel()

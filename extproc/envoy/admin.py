@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
+AWAY = (aiohttp.ClientError, OSError)  # what is raised while Envoy does not answer
 # All that readiness asks for, in one request.
 _READINESS = (
     rf"^(cluster\.{PROCESSOR_CLUSTER}\.membership_healthy"

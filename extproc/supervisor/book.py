@@ -6,20 +6,22 @@ While the store cannot be reached what comes is summed up here, and booked when 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from extproc.challenge import ledger
-from extproc.challenge.evidence import Evidence, Window, merged
 from extproc.challenge.store.failure import StoreError
 from extproc.challenge.store.limits import DEFAULTS, Limits
 from extproc.challenge.store.store import Store
+from extproc.supervisor.life import Life
+from extproc.supervisor.one_thread import OneThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
+    from extproc.challenge.evidence import Window
     from extproc.challenge.store.lives import Told
 
 P = ParamSpec("P")
@@ -27,38 +29,11 @@ T = TypeVar("T")
 
 RETRY = 1.0  # seconds before a store that failed is tried again
 RETAIN_EVERY = 60.0
-MOST_RECORDS = 20_000  # of one life, kept while the store is away: some twenty seconds of a busy worker
+OPEN_PATIENCE = 30.0  # seconds for a store to be opened: a slow disk with much to join, and no server that hangs
+CALL_PATIENCE = 10.0  # seconds for whoever asks the store something: less than a client waits for feedback to be taken
+CLOSE_PATIENCE = 1.0  # seconds for a store to be closed: one that hangs must not hold up the end
 
 log = logging.getLogger(__name__)
-
-
-class Life:
-    """One run of a worker: what it told and is not booked yet."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.booked = 0  # batches
-        self.waiting: dict[str, Window] = {}
-        self.batch: list[Window] = []  # being booked: as it is until it is
-
-    def __repr__(self) -> str:
-        """Say what waits."""
-        return f"<Life {self.name} {len(self.waiting)} windows wait, {self.booked} batches booked>"
-
-    def take(self, windows: Sequence[Window]) -> None:
-        """Sum up what came."""
-        for window in windows:
-            known = self.waiting.get(window.challenge)
-            if known is None:
-                self.waiting[window.challenge] = window
-            else:
-                _add(known, window)
-
-    def next_batch(self) -> list[Window]:
-        """Return what is to be booked next, the same until it is booked."""
-        if not self.batch:
-            self.batch, self.waiting = list(self.waiting.values()), {}
-        return self.batch
 
 
 class Book:
@@ -69,13 +44,14 @@ class Book:
         self._url = url
         self._writer = writer
         self._ledgers = ledgers
-        self._thread = ThreadPoolExecutor(1, "store")
+        self._thread = OneThread("store")
         self._lives: dict[str, Life] = {}
         self._ended: list[str] = []
         self._came = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._well = True
+        self._closed = False
         self._store: Store | None = None
 
     def __repr__(self) -> str:
@@ -84,6 +60,13 @@ class Book:
 
     async def open(self) -> None:
         """Open the store, and book what workers of an earlier supervisor saw and did not tell. Raises StoreError."""
+        try:
+            async with asyncio.timeout(OPEN_PATIENCE):
+                await self._open()
+        except TimeoutError:
+            raise StoreError(f"the store did not answer within {OPEN_PATIENCE:.0f} s; see its server's log") from None
+
+    async def _open(self) -> None:
         self._store = await self._in_thread(Store.open, self._url, self._writer, self._limits)
         for file in self._ledgers.glob("*.ledger"):
             await self._close_life(file.stem)
@@ -102,7 +85,8 @@ class Book:
     def ended(self, life: str) -> None:
         """A worker is gone, and told all it could."""
         self._lives.setdefault(life, Life(life))
-        self._ended.append(life)
+        if life not in self._ended:
+            self._ended.append(life)
         self._wake()
 
     def _wake(self) -> None:
@@ -117,7 +101,8 @@ class Book:
                 await self._came.wait()
                 self._came.clear()
                 await self._until_booked()
-                self._idle.set()
+                if not self._came.is_set():
+                    self._idle.set()
         finally:
             retaining.cancel()
 
@@ -127,27 +112,39 @@ class Book:
 
     async def _all(self) -> None:
         for life in list(self._lives.values()):
-            while batch := life.next_batch():
-                await self._in_thread(self.store.book, life.name, life.booked + 1, batch)
-                life.booked += 1
-                life.batch = []
+            await self._book_life(life)
         while self._ended:
-            await self._close_life(self._ended[0])
-            self._lives.pop(self._ended.pop(0), None)
+            life = self._lives[self._ended[0]]
+            await self._book_life(life)  # its last words may have come while another one's were booked
+            await self._close_life(life.name)
+            self._lives.pop(self._ended.pop(0))
 
-    async def _tried(self, work: Callable[[], object]) -> bool:
-        """Do something with the store; tell people once that it failed, and once that it is well again."""
+    async def _book_life(self, life: Life) -> None:
+        while batch := life.next_batch():
+            await self._in_thread(self.store.book, life.name, life.booked + 1, batch)
+            life.booked += 1
+            life.batch = []
+
+    async def _tried(self, work: Callable[[], Coroutine[object, object, object]]) -> bool:
+        """Do something with the store; tell people once that it failed, and once that it is well again.
+
+        Whatever fails, clients are served: so nothing that is raised here ends the system.
+        """
         try:
-            await work()  # type: ignore[misc]
-        except StoreError as error:
-            if self._well:
-                log.error("%s; what challenges see is kept, and booked when it can be", error)  # noqa: TRY400 - it says all
-            self._well = False
+            await work()
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failed(error)
             return False
         if not self._well:
             log.warning("the store answers again")
         self._well = True
         return True
+
+    def _failed(self, error: Exception) -> None:
+        if self._well:
+            trace = None if isinstance(error, StoreError) else error  # a StoreError says all
+            log.error("%s; what challenges see is kept, and booked when it can be", error, exc_info=trace)
+        self._well = False
 
     async def _close_life(self, life: str) -> None:
         file = self.ledger(life)
@@ -170,11 +167,19 @@ class Book:
         return self._store
 
     async def call(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Do something with the store in its thread."""
-        return await self._in_thread(work, *arguments, **named)
+        """Do something with the store in its thread. Raises StoreError, also where it takes too long."""
+        if self._closed:
+            raise StoreError("the store is closed: this extproc ends")
+        try:
+            async with asyncio.timeout(CALL_PATIENCE):
+                return await self._in_thread(work, *arguments, **named)
+        except TimeoutError:
+            late = StoreError(f"the store did not answer within {CALL_PATIENCE:.0f} s; see its server's or disk's log")
+            self._failed(late)
+            raise late from None
 
     async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*arguments, **named))
+        return await self._thread.call(lambda: work(*arguments, **named))
 
     async def settled(self, patience: float) -> None:
         """Return when all that came is booked, or after ``patience`` seconds: what is not then counts as interrupted."""
@@ -185,22 +190,9 @@ class Book:
             log.error("the store took nothing for %.0f s: what was not booked is interrupted", patience)  # noqa: TRY400
 
     async def close(self) -> None:
-        """Close the store."""
+        """Close the store; one that hangs is left behind."""
+        self._closed = True
         if self._store is not None:
-            await self._in_thread(self._store.close)
-        self._thread.shutdown(wait=False)
-
-
-def _add(known: Window, window: Window) -> None:
-    """Add a later window of the same life and challenge."""
-    known.eligible = window.eligible
-    for challenger, segments in window.evidence.items():
-        mine = known.evidence.setdefault(challenger, {})
-        for segment, evidence in segments.items():
-            merged(mine.setdefault(segment, Evidence()), evidence)
-    room = max(0, MOST_RECORDS - len(known.records))
-    known.records += window.records[:room]
-    if lost := len(window.records[room:]):
-        known.dropped["records"] = known.dropped.get("records", 0) + lost
-    for reason, times in window.dropped.items():
-        known.dropped[reason] = known.dropped.get(reason, 0) + times
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._in_thread(self._store.close), CLOSE_PATIENCE)
+        self._thread.end()

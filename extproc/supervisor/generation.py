@@ -9,7 +9,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from extproc.envoy.admin import ROUTES_VERSIONS
+from extproc.envoy.admin import AWAY, ROUTES_VERSIONS
 from extproc.envoy.build import Builder
 from extproc.envoy.files import write
 from extproc.envoy.listener import EGRESS_ROUTES_FILE, INGRESS_ROUTES_FILE
@@ -55,7 +55,12 @@ class Generations:
 
     async def _tell_envoy(self, files: Mapping[str, str]) -> None:
         changed = {name: text for name, text in files.items() if self._files.get(name) != text}
-        write(self._layout.folder, changed)
+        try:
+            write(self._layout.folder, changed)
+        except OSError as error:
+            raise StartError(
+                f"Envoy's new routes cannot be written to {self._layout.folder}: {error.strerror}"
+            ) from None
         self._files |= changed
         await self._taken({name: _version(files[name]) for name in (INGRESS_ROUTES_FILE, EGRESS_ROUTES_FILE)})
 
@@ -63,10 +68,17 @@ class Generations:
         """Return when Envoy has these versions of its routes."""
         try:
             async with asyncio.timeout(ROUTES_PATIENCE):
-                while set(wanted.values()) - set((await self._envoy.texts(ROUTES_VERSIONS)).values()):
+                while set(wanted.values()) - await self._versions():
                     await asyncio.sleep(POLL)
         except TimeoutError:
             raise StartError(f"Envoy did not take its new routes within {ROUTES_PATIENCE:.0f} s") from None
+
+    async def _versions(self) -> set[str]:
+        """Return what Envoy says it has; nothing while it is away: when it is back it reads the files as they are."""
+        try:
+            return set((await self._envoy.texts(ROUTES_VERSIONS)).values())
+        except AWAY:
+            return set()
 
 
 def _version(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from extproc.errors import GraphError
 from extproc.graph import Graph
 from extproc.graph.challenged import challenged, exchanged
 from extproc.graph.graph import digest, written
@@ -74,11 +75,21 @@ class Promotions:
         if promoted is None:
             return
         last = promoted.steps[-1].challenger
-        if promoted.node == node_digest(graph):
+        why = self._overtaken(graph, promoted)
+        if why is None:
             log.warning("graph %s: the promotion of %s is in effect", graph.name, last)
         else:
-            log.warning("graph %s: its challenge was edited, so the promotion of %s no longer is", graph.name, last)
+            log.warning("graph %s: %s, so the promotion of %s is no longer in effect", graph.name, why, last)
             self._save({name: one for name, one in self._graphs.items() if name != graph.name})
+
+    def _overtaken(self, graph: Graph, promoted: Promoted) -> str | None:
+        if promoted.node != node_digest(graph):
+            return "its challenge was edited"
+        try:
+            self.current(graph.name)
+        except GraphError as error:  # another node has a name by now that the promotion gave
+            return f"what was edited does not go with it ({error})"
+        return None
 
     def current(self, name: str) -> Graph:
         """Return a graph as it is in force."""
@@ -110,6 +121,7 @@ class Promotions:
 
     def restore(self, kept: Mapping[str, Promoted]) -> None:
         """Keep what was kept before: what came since did not get into force."""
+        self._graphs = dict(kept)  # also where that cannot be written
         self._save(dict(kept))
 
     def last(self, name: str) -> Step | None:

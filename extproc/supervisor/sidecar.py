@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from extproc.admin.access import TOKEN_VARIABLE
 from extproc.admin.app import AdminServer
-from extproc.admin.challenges import NoChallenges, Refused
+from extproc.admin.challenges import NoChallenges
 from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
 from extproc.challenge.store.limits import Limits as StoreLimits
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 BOOK_PATIENCE = 3.0  # seconds for the store to take what is left at the end
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Alone:
@@ -42,7 +45,7 @@ class Alone:
     transport: TransportName
     folder: Path
     admin: tuple[str, int] | None = None
-    store: str | None = None
+    store: str | None = field(default=None, repr=False)  # may hold a password
     limits: Limits = DEFAULTS
     store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False
@@ -84,7 +87,7 @@ async def serve(asked: Alone, graphs: Sequence[Graph], plans: Sequence[Plan], re
             bodies=asked.bodies,
             limits=asked.limits,
         )
-        sidecar = Sidecar(worker, NoChallenges() if kept is None else _watched(kept, asked.folder, graphs))
+        sidecar = Sidecar(worker, NoChallenges() if kept is None else _watched(kept, graphs))
         if kept is not None:
             await stack.enter_async_context(_beside(_book(kept, life, worker)))
             await stack.enter_async_context(_beside(sidecar.challenges.run()))
@@ -106,25 +109,19 @@ async def _kept(asked: Alone) -> AsyncIterator[Book]:
     try:
         await book.open()
         async with _beside(book.run()):
-            yield book
-            await book.settled(BOOK_PATIENCE)
+            try:
+                yield book
+            finally:
+                await book.settled(BOOK_PATIENCE)
     finally:
         await book.close()
         state.give_back()
 
 
-def _watched(book: Book, folder: Path, graphs: Sequence[Graph]) -> Watched:
+def _watched(book: Book, graphs: Sequence[Graph]) -> Watched:
     from extproc.supervisor.challenges import Challenges
-    from extproc.supervisor.promotions import Promotions
 
-    return Challenges(book, Promotions(folder), graphs, _not_ours)
-
-
-async def _not_ours(graph: Graph) -> None:
-    raise Refused(
-        f"the routes of {graph.name} are in an Envoy that somebody else runs: exchange champion and challenger in the "
-        "graph's file, and run extproc config"
-    )
+    return Challenges(book, graphs)
 
 
 async def _book(book: Book, life: str, worker: Worker) -> None:
@@ -139,11 +136,18 @@ async def _book(book: Book, life: str, worker: Worker) -> None:
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run something beside the block, and end it with it."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.create_task(work)
+    task.add_done_callback(_told)
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Say what ended a task that was to go on; requests are served all the same."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("what challenges see is no longer booked: %s", error, exc_info=error)

@@ -19,14 +19,17 @@ LOCK, WRITER, LEDGERS, EVIDENCE = "lock", "writer", "ledgers", "evidence.db"
 
 
 class State:
-    """A folder that one supervisor holds at a time."""
+    """A folder that one supervisor holds at a time. Raises StartError where it cannot be used."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.ledgers = folder / LEDGERS
-        folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-        self.ledgers.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
         self._lock: int | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+            self.ledgers.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def __repr__(self) -> str:
         """Say where it is."""
@@ -34,19 +37,24 @@ class State:
 
     def hold(self) -> None:
         """Take the folder until this process ends or gives it back. Raises StartError where another one holds it."""
-        lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise StartError(f"--state {self.folder} is in use by another extproc up; choose another folder") from None
-        self._lock = lock
+            self._lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.give_back()
+            raise StartError(f"--state {self.folder} is in use by another extproc; choose another folder") from None
+        except OSError as error:
+            self.give_back()
+            raise self._unusable(error) from None
 
     def give_back(self) -> None:
         """Let others take it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _unusable(self, error: OSError) -> StartError:
+        return StartError(f"--state {self.folder}: {error.strerror}; choose another folder")
 
     @property
     def writer(self) -> str:
@@ -65,7 +73,14 @@ class State:
 
 
 def written(file: Path, content: bytes) -> None:
-    """Replace a file so that it holds all of its content, or the old one, after a power cut too."""
+    """Replace a file so that it holds all of its content, or the old one, after a power cut too. Raises StartError."""
+    try:
+        _write(file, content)
+    except OSError as error:
+        raise StartError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _write(file: Path, content: bytes) -> None:
     beside = file.with_name(f".{file.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
@@ -87,5 +102,7 @@ def read_json(file: Path, type_: type[msgspec.Struct]) -> msgspec.Struct:
         return msgspec.json.decode(file.read_bytes(), type=type_)
     except FileNotFoundError:
         return type_()
-    except msgspec.DecodeError as error:
+    except OSError as error:
+        raise StartError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:  # what is no JSON, and what is no text
         raise StartError(f"{file} cannot be read: {error}; move it away to start without it") from None

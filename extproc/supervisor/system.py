@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extproc.admin.access import TOKEN_VARIABLE
@@ -51,19 +51,21 @@ class Settings:
     admin_port: int
     workers: int
     folder: Path
-    store: str | None = None  # the URL of a store that several machines share; without one, a file in the folder
+    # The URL of a store that several machines share, which may hold a password; without one, a file in the folder.
+    store: str | None = field(default=None, repr=False)
     limits: Limits = DEFAULTS
     store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False  # whether examples keep the request's body
 
 
 class System:
-    """All processes of one ``extproc up``."""
+    """All processes of one ``extproc up``; it holds its folder from the first moment on. Raises StartError."""
 
     def __init__(self, settings: Settings, graphs: Sequence[Graph], plans: Sequence[Plan]) -> None:
         _check_environment(plans)
         self.settings = settings
         self.state = State(settings.folder)
+        self.state.hold()
         promotions = Promotions(settings.folder)
         self._graphs = {graph.name: graph for graph in promotions.applied(graphs)}
         self._plans = {graph.id: plan for graph, plan in zip(graphs, plans, strict=True)}
@@ -88,6 +90,7 @@ class System:
         token = os.environ.get(TOKEN_VARIABLE)
         self.admin = AdminServer(self, settings.admin_host, settings.admin_port, token)
         self.draining = False
+        self._booking: asyncio.Task[None] | None = None  # goes on until everything is booked
 
     def __repr__(self) -> str:
         """Say where it listens and what runs."""
@@ -95,15 +98,10 @@ class System:
 
     async def run(self, started: asyncio.Event, stop: asyncio.Event) -> None:
         """Start everything, set ``started``, wait for ``stop``, drain and end. Raises StartError."""
-        _check_free(self.ingress)
-        self.state.hold()
-        if self._book is not None:
-            await self._book.open()
-        await self.admin.start()
-        booking = [] if self._book is None else [asyncio.create_task(self._book.run())]
-        tasks: list[asyncio.Task[None]] = [*booking]
+        tasks: list[asyncio.Task[None]] = []
         stopping = asyncio.create_task(stop.wait())
         try:
+            _check_free(self.ingress)
             if await _before(self._start(tasks), stopping):
                 started.set()
                 await _while_alive(stopping, tasks)
@@ -111,13 +109,17 @@ class System:
                 await self.envoy.drain(DRAIN)
         finally:
             stopping.cancel()
-            await self._end(tasks[len(booking) :])
-            await self._close_book(booking)
+            await self._end(tasks)
             await self.admin.stop()
+            await self._close_book()
             self.state.give_back()
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         """Start workers, then Envoy; ``tasks`` takes what has to go on."""
+        if self._book is not None:
+            await self._book.open()
+            self._booking = asyncio.create_task(self._book.run())
+        await self.admin.start()
         await self.generations.first(self.plans)
         tasks.append(asyncio.create_task(self.workers.run()))
         await _while_alive(self.workers.ready(), tasks)
@@ -134,18 +136,19 @@ class System:
             await asyncio.gather(task, return_exceptions=True)
         await self.envoy.stop()
 
-    async def _close_book(self, booking: Sequence[asyncio.Task[None]]) -> None:
-        if self._book is not None:
+    async def _close_book(self) -> None:
+        if self._book is None:
+            return
+        if self._booking is not None:
             await self._book.settled(BOOK_PATIENCE)
-            for task in booking:
-                task.cancel()
-            await asyncio.gather(*booking, return_exceptions=True)
-            await self._book.close()
+            self._booking.cancel()
+            await asyncio.gather(self._booking, return_exceptions=True)
+        await self._book.close()
 
     def _challenging(self, book: Book, promotions: Promotions) -> Watched:
-        from extproc.supervisor.challenges import Challenges
+        from extproc.supervisor.challenges import Challenges, Changes
 
-        return Challenges(book, promotions, self._graphs.values(), self._load)
+        return Challenges(book, self._graphs.values(), Changes(promotions, self._load))
 
     @property
     def plans(self) -> Sequence[Plan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 import uuid
@@ -152,11 +153,11 @@ class WorkerProcess:
     async def _listen(self, process: Process, life: str) -> None:
         if process.stdout is None:
             raise StartError("a worker without pipes")
-        while line := await process.stdout.readline():
+        while line := await _line(process.stdout):
             try:
                 said = msgspec.json.decode(line, type=Said)
-            except msgspec.DecodeError:
-                log.warning("worker %d was cut off in the middle of a line", self.number)
+            except ValueError:  # what is no JSON, and what is no text
+                log.warning("worker %d said what cannot be read; it counts as not said", self.number)
                 continue
             self._current.update(said.counts)
             if said.windows and self._keeper is not None:
@@ -184,7 +185,16 @@ class WorkerProcess:
                 await self._loaded.wait_for(lambda: self._generation == told.generation or self._process is not process)
         except TimeoutError:
             log.warning("worker %d did not take the new graphs and is replaced", self.number)
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+
+async def _line(said: asyncio.StreamReader) -> bytes:
+    """Return the next line; nothing at the end, and an empty line for one that is longer than a line may be."""
+    try:
+        return await said.readline()
+    except ValueError:
+        return b"\n"
 
 
 class Workers:

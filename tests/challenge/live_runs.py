@@ -89,14 +89,14 @@ class Ended:
     rejecting: frozenset[str]
 
 
-def live_run(seed: int, planted: Planted, looks: Sequence[int], rails: Guardrails = RAILS) -> Ended:
-    """Run until a verdict is reached; ``looks`` are the numbers of requests after which somebody looks."""
+def live_run(seed: int, planted: Planted, looked: Sequence[int], rails: Guardrails = RAILS) -> Ended:
+    """Run until a verdict is reached; ``looked`` are the numbers of requests after which somebody looks."""
     chance = np.random.default_rng(seed)
     evidence = Evidence()
     seen = 0
-    for look in looks:
-        _traffic(evidence, chance, planted, look - seen)
-        seen = look
+    for requests in looked:
+        _traffic(evidence, chance, planted, requests - seen)
+        seen = requests
         verdict = judge(evidence, rails, CONFIDENCE)
         if verdict.verdict != "collecting":
             break
@@ -147,14 +147,9 @@ def _leg(label: str) -> LegAnswer:
     return LegAnswer(REQUEST, Reply(200, (("content-type", "application/json"),), body))
 
 
-def every(step: int, most: int) -> range:
-    """Looks after every so many requests."""
-    return range(step, most + 1, step)
-
-
-def doubling(first: int, most: int, factor: float = 2.0) -> list[int]:
-    """Looks at distances that grow as what has come."""
-    looks = [first]
-    while looks[-1] * factor <= most:
-        looks.append(round(looks[-1] * factor))
-    return looks
+def looks(first: int, most: int, growth: float) -> list[int]:
+    """Return after how many requests somebody looks: ``first`` apart, and later as many as are the growth of all."""
+    found = [first]
+    while (following := found[-1] + max(first, round(found[-1] * growth))) <= most:
+        found.append(following)
+    return found

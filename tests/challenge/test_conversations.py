@@ -36,7 +36,10 @@ GRAPHS = {
     "nowhere": challenge(CHALLENGERS, "{switch: {cases: []}}"),
     "a fallback": challenge(CHALLENGERS, "{fallback: {routes: [{to: a}, {to: d}]}}"),
     "within a chain": f"{{root: {CHAIN % (DUEL, '', '')}}}",
-    "within a chain side by side": f"{{root: {CHAIN % (DUEL, ', input: 1', '')}}}",
+    "within a chain side by side": (
+        "{root: {chain: {steps: [{name: one, to: d}, {name: two, to: d, input: 1}, {name: three, to: duel}]}},"
+        f" duel: {DUEL}}}"
+    ),
     "within a chain with output": f"{{root: {CHAIN % (DUEL, '', ', output: 1')}}}",
     "within an ensemble": (
         f"{{root: {{ensemble: {{members: [{{name: one, to: {DUEL}}}, {{name: two, to: d}}], require: 1, wait: quorum}}}}}}"

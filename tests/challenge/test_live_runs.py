@@ -8,11 +8,11 @@ import pytest
 
 from extproc.challenge.evidence import PAIRED
 from extproc.graph.document import Guardrails
-from tests.challenge.live_runs import BAD, BORDER, GOOD, RAILS, doubling, live_run, seen_after
+from tests.challenge.live_runs import BAD, BORDER, GOOD, RAILS, live_run, looks, seen_after
 
 RUNS = 100
-LOOKS = doubling(20, 5_120)  # few: looks are what takes time, and each may err as well as the one before
-SHORT = doubling(20, 640)
+LOOKS = looks(20, 5_120, 1.0)  # few: looks are what takes time, and each may err as well as the one before
+SHORT = looks(20, 640, 1.0)
 
 
 def test_a_planted_difference_is_found():

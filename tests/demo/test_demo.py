@@ -28,7 +28,7 @@ from extproc.demo.scene import Ask, Crowd, Expected, Request, Scene
 from extproc.demo.scenes import scenes
 from extproc.demo.short import shortened
 from extproc.demo.tell_people import PeopleTeller
-from extproc.demo.tour import Tour
+from extproc.demo.tour import Senders, Tour
 from extproc.demo.welcome import Place, tell_graphs, tell_staying
 from extproc.errors import StartError
 from extproc.graph import load
@@ -71,7 +71,10 @@ class Result:
         output, self.errors = process.communicate(timeout=WITHIN)
         self.code = process.returncode
         self.left = left(mark)
-        self.requests = [json.loads(line) for line in output.splitlines()]
+        lines = [json.loads(line) for line in output.splitlines()]
+        self.requests = [line for line in lines if "url" in line]
+        self.reports = [line for line in lines if "report" in line]
+        self.last = lines[-1]
 
     def of(self, scene):
         """The requests of one scene: those told one by one, and those of crowds."""
@@ -94,7 +97,7 @@ class TestOnce:
     def test_ends_well_and_leaves_nothing(self, result):
         """Every answer was as expected, the exit code says so, and no process is left."""
         assert result.code == 0, result.errors
-        assert [request for request in result.requests if request["deviations"]] == []
+        assert [line for line in (*result.requests, *result.reports) if line["deviations"]] == []
         assert result.left == []
 
     def test_progress_goes_to_standard_error(self, result):
@@ -187,6 +190,42 @@ class TestOnce:
         assert (request["status"], request["graph"]) == (404, None)
         assert request["answer"]["error"]["code"] == "no_graph"
 
+    def test_challenge(self, result):
+        """The report is of every row held out, each a pair with its label; its figures are the models' own."""
+        single, crowd = result.of("cancer-challenge")
+        (line,) = result.reports
+        report = line["report"]
+        (boosting,) = report["challengers"]
+        assert line is result.last
+        assert (line["scene"], report["graph"], report["generation"]) == (
+            "cancer-challenge",
+            "cancer-challenge",
+            single[0]["graph"],
+        )
+        assert report["eligible"] == boosting["counts"]["paired"] == sum(boosting["counts"].values()) == 171
+        assert line["feedback"] == {"accepted": 171, "duplicate": 0, "unknown": 0}
+        champion, challenger = (
+            sum(request["alone"][model] == request["truth"] for request in single + crowd)
+            for model in ("cancer-logistic", "cancer-boosting")
+        )
+        assert boosting["truth"]["joined"] == 171
+        accuracy = boosting["truth"]["accuracy"]
+        assert (accuracy["champion"], accuracy["challenger"]) == pytest.approx((champion / 171, challenger / 171))
+        assert 0.9 < challenger / 171 < champion / 171 < 1
+        assert {name for name, rail in boosting["guardrails"].items() if rail["verdict"] == "pass"} >= {
+            "agreement",
+            "errors",
+        }
+        assert boosting["guardrails"]["truth"]["verdict"] == "collecting"
+        assert boosting["kind"] == "label"
+
+    def test_challenge_leaves_its_champions_answers(self, result):
+        """Clients get the champion's answer, also where the challenger's would have been the right one."""
+        single, crowd = result.of("cancer-challenge")
+        assert all(request["predictions"] == request["alone"]["cancer-logistic"] for request in single + crowd)
+        assert single[0]["alone"] == {"cancer-logistic": [1], "cancer-boosting": [0]}
+        assert single[0]["truth"] == [0]
+
     def test_models_are_right(self, result):
         """The answers belong to the rows that were sent: nearly all predictions are true."""
         known = [request for request in result.requests if request["truth"]]
@@ -220,9 +259,13 @@ def test_people_can_read_it():
         "█",
         "truth: benign, so right",
         ", then cancer-logistic-",
+        "$ extproc report cancer-challenge --admin 127.0.0.1:",
+        "cancer-boosting against cancer-logistic",
+        "champion ↓ challenger →",
     ):
         assert words_of in text
     assert "each answered as expected" in text
+    assert text.index("paired 171") < text.index("each answered as expected") < text.index("The report as a page")
     assert "All stopped" in rest
 
 
@@ -239,7 +282,12 @@ class Deaf:
 
 def teller(width=80):
     console = Console(width=width, record=True, force_terminal=False, file=io.StringIO())
-    return PeopleTeller("http://127.0.0.1:10000", console), console
+    return PeopleTeller("http://127.0.0.1:10000", "http://127.0.0.1:9090", console), console
+
+
+def tour(told, graphs=None, *, sender=None, models=None):
+    """A tour whose models, and whatever is not given, nobody hears."""
+    return Tour(Senders(sender or Deaf(), models or Deaf(), Deaf()), graphs or {}, told)
 
 
 async def test_unexpected_answers_are_counted_and_told():
@@ -247,9 +295,9 @@ async def test_unexpected_answers_are_counted_and_told():
     ask = Ask("one", Request("/v1/models/a:predict", {"instances": [[1]]}), "why", Expected(("root=a,a",)), (1,))
     crowd = Crowd("many", (ask,) * 20, "root", {"a": (0.9, 1.0)}, "why")
     told, console = teller()
-    tour = Tour(Deaf(), Deaf(), {"a": "a@1"}, told)
-    await tour.play([Scene("a", "A scene", "about", (ask, crowd))])
-    assert (tour.requests, tour.failures) == (21, 22)
+    deaf = tour(told, {"a": "a@1"})
+    await deaf.play([Scene("a", "A scene", "about", (ask, crowd))])
+    assert (deaf.requests, deaf.failures) == (21, 22)
     text = console.export_text()
     for deviation in (
         "expected status 200, got 503",
@@ -289,9 +337,9 @@ async def test_models_asked_alone():
     crowd = Crowd("many", (ASK,) * 20, None, {"s": (0, 0), "l": (1, 1)}, "why", alone=("s",))
     told, console = teller()
     models = Says([0.75, 0.25])
-    tour = Tour(Says([0.25, 0.75], "s,l"), models, {"a": "a@1"}, told)
-    await tour.play([Scene("a", "A scene", "about", (ASK, crowd))])
-    assert (tour.requests, tour.failures) == (21, 0)
+    heard = tour(told, {"a": "a@1"}, sender=Says([0.25, 0.75], "s,l"), models=models)
+    await heard.play([Scene("a", "A scene", "about", (ASK, crowd))])
+    assert (heard.requests, heard.failures) == (21, 0)
     assert models.paths == ["/v1/models/s:predict", "/v1/models/l:predict", "/v1/models/s:predict"]
     lines = [line.rstrip() for line in console.export_text().splitlines()]
     for line in (
@@ -308,9 +356,9 @@ async def test_a_model_that_fails_alone_is_told():
     """A comparison that could not be made is a failure, of a crowd's as well, and does not end the tour."""
     crowd = Crowd("many", (ASK,) * 2, None, {"l": (1, 1)}, "why", alone=("s",))
     told, console = teller()
-    tour = Tour(Says(1, "s,l"), Deaf(), {"a": "a@1"}, told)
-    await tour.play([Scene("a", "A scene", "about", (ASK, crowd))])
-    assert tour.failures == 2
+    half = tour(told, {"a": "a@1"}, sender=Says(1, "s,l"))
+    await half.play([Scene("a", "A scene", "about", (ASK, crowd))])
+    assert half.failures == 2
     assert console.export_text().count("s, asked alone, answered 503") == 2
 
 
@@ -318,7 +366,8 @@ async def test_shares_of_models():
     """A crowd without a node is shared out by the model that answered, and a wrong share says which."""
     crowd = Crowd("many", (ASK,) * 4, None, {"s": (0.5, 1)}, "why")
     told, console = teller()
-    await Tour(Says(1, "s,l"), Deaf(), {"a": "a@1"}, told).play([Scene("a", "A scene", "about", (crowd,))])
+    heard = tour(told, {"a": "a@1"}, sender=Says(1, "s,l"))
+    await heard.play([Scene("a", "A scene", "about", (crowd,))])
     assert "expected 50% to 100% answered by s, got 0.0%" in console.export_text()
 
 
@@ -365,9 +414,9 @@ async def test_a_scene_without_its_graph_fails():
     """A scene of a graph that is not loaded does not pass as one that no graph matches."""
     ask = Ask("one", Request("/", {}), "why", Expected(status=503))
     told, console = teller()
-    tour = Tour(Deaf(), Deaf(), {}, told)
-    await tour.play([Scene("gone", "A scene", "about", (ask,))])
-    assert tour.failures == 1
+    deaf = tour(told)
+    await deaf.play([Scene("gone", "A scene", "about", (ask,))])
+    assert deaf.failures == 1
     assert "gone, which is not loaded" in console.export_text()
 
 
@@ -392,6 +441,8 @@ def test_lines_to_try_send_a_scenes_body(tmp_path):
     tell_staying(
         console, Place("http://127.0.0.1:10000", "http://127.0.0.1:9090", ModelServer("", 1), tmp_path), scenes()
     )
+    assert "http://127.0.0.1:9090/challenges/cancer-challenge" in console.export_text(clear=False)
+    assert "extproc promote cancer-challenge boosting --admin 127.0.0.1:9090" in console.export_text(clear=False)
     assert f"-d @{tmp_path}/cancer-canary.json" in console.export_text().replace("\\\n", "")
     assert len(json.loads((tmp_path / "cancer-canary.json").read_text())["instances"][0]) == 30
 
@@ -455,6 +506,7 @@ def test_missing_envoy(monkeypatch):
         ({"a": [1, 2]}, '{"a": [1, 2]}'),
         ([1, 2, 3, 4, 5, 6], "[1, 2, 3, … 6 in all]"),
         ([[1]] * 9, "[[1], … 9 in all]"),
+        ([{"a": 1}] * 9, '[{"a": 1}, … 9 in all]'),
         (None, "null"),
         ("é", '"é"'),
     ],

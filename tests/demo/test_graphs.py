@@ -19,6 +19,7 @@ from tests.kit import client
 
 GRAPHS = sorted((Path(__file__).parents[2] / "graphs").glob("*.yaml"))
 INGRESS = "127.0.0.1:10000"  # where `extproc up` listens
+ADMIN = "127.0.0.1:9090"  # and its admin address
 MODELS = "127.0.0.1:18080"  # where the model server listens, unless the demo says otherwise
 NOBODY = "127.0.0.1:18099"  # where nobody listens: the model of a fallback that is down
 
@@ -37,9 +38,17 @@ async def port(models):
 
 
 def curl(path):
-    """The url, the body and the headers of the curl line in a graph's header."""
-    (line,) = [line for line in path.read_text().splitlines() if line.startswith("# curl ")]
-    words = shlex.split(line.removeprefix("# "))
+    """The url, the body and the headers of the first curl line in a graph's header."""
+    return curls(path)[0]
+
+
+def curls(path):
+    """The same of each."""
+    lines = [line.removeprefix("# ") for line in path.read_text().splitlines() if line.startswith("# curl ")]
+    return [parts(shlex.split(line)) for line in lines]
+
+
+def parts(words):
     (url,) = [word for word in words if word.startswith("http")]
     headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
     return urlsplit(url), words[words.index("-d") + 1], headers
@@ -62,6 +71,16 @@ def test_curl_enters_the_graph(path):
     assert any(
         url.path == entry.get("path") or url.path.startswith(f"{entry.get('prefix')}/") for entry in spec(path)["match"]
     )
+
+
+def test_curl_tells_what_became_of_it(path):
+    """Where there is a challenge, and nowhere else, a second curl line tells the label of the first one's request."""
+    (_, _, headers), *others = curls(path)
+    told = [(url.netloc, url.path, json.loads(body)) for url, body, _ in others]
+    challenges = [node["challenge"] for node in spec(path)["nodes"].values() if "challenge" in node]
+    label = {"requestId": headers.get("x-request-id"), "label": 0}
+    assert told == [(ADMIN, "/feedback", label) for _ in challenges]
+    assert all(label["requestId"] for _ in challenges)
 
 
 def test_model_urls(path):

@@ -194,7 +194,9 @@ def test_only_the_first_time_counts():
 WITHIN = {
     "a champion": f"{{root: {{challenge: {{champion: {CHAIN % ('a', '')}, challengers: [{{name: x, to: b}}]}}}}}}",
     "a chain": "{root: {chain: {steps: [{name: one, to: c}, {name: two, to: duel}]}},",
-    "steps side by side": "{root: {chain: {steps: [{name: one, to: c}, {name: two, to: duel, input: 1}]}},",
+    "steps side by side": (
+        "{root: {chain: {steps: [{name: one, to: c}, {name: two, to: d, input: 1}, {name: three, to: duel}]}},"
+    ),
     "an ensemble": "{root: {ensemble: {members: [{name: one, to: duel}, {name: two, to: c}], wait: quorum, require: 1}},",
     "a fallback": "{root: {fallback: {routes: [{to: duel}, {to: c}]}},",
     "a cascade": "{root: {cascade: {routes: [{to: c, accept: 'false'}, {to: duel}]}},",

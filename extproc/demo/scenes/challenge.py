@@ -18,13 +18,13 @@ ONE = (
     "right, and is not in the route. One request proves nothing, so:"
 )
 ALL = (
-    "Nobody was answered by the challenger, or waited for it. What both models say alone was asked once more, past the "
-    "graph, to hold the report against it."
+    "Nobody was answered by the challenger, or waited for it. What both models say by themselves was asked once more, "
+    "past the graph, to hold the report against it."
 )
 REPORT = (
-    "Every request is in one count, and both accuracies are those above. The challenger is right a little less often here, "
-    "but so few labels do not show whether it is: what may be lies between two bounds, which hold however often one looks, "
-    "and narrow with every pair. It is promoted when each guardrail holds; rejected when one is broken for sure."
+    "Every request is in one count, and the accuracies are what the models score by themselves. The challenger is right a "
+    "little less often here, but so few labels do not show that it is worse: what may be lies between two bounds, which "
+    "hold however often one looks, and come closer with every label. It may be promoted once every guardrail holds."
 )
 
 

@@ -100,6 +100,7 @@ def test_a_worker_that_miscounts(opened):
     """More outcomes than eligible requests make these eligible, so that counts still add up."""
     store = opened()
     store.book("a", 1, [window(3, 1)])
+    assert (store.read(CHALLENGE).eligible, store.read(CHALLENGE).pending) == (3, {GBM: 0})
     store.book("a", 2, [window(2, 2)])
     standing = store.read(CHALLENGE)
     assert (standing.eligible, standing.pending) == (5, {GBM: 0})

@@ -159,6 +159,17 @@ def test_old_lives_are_added_up(opened):
     assert adds_up(after)
 
 
+def test_a_life_closed_again_is_as_old_as_before(opened):
+    """A life is forgotten when it was closed for long, however often it was closed since."""
+    store = opened(life_age=DAY)
+    for _ in range(3):
+        store.close_life("a", {CHALLENGE: (1, (GBM,))})
+        opened.clock.now += DAY / 2
+    store.retain()
+    assert kept(store, "a") == set()
+    assert store.read(CHALLENGE).eligible == 1
+
+
 def kept(store, lives):
     """The lives that the store tells apart."""
     with store._engine.begin() as connection:

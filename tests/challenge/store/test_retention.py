@@ -48,6 +48,14 @@ def test_examples_outlive_records(opened):
     assert [one.request for one in store.read(CHALLENGE).examples[GBM][""]] == ["r"]
 
 
+def test_examples_take_no_more_room(opened):
+    """Examples beyond the limit are gone when the batch is booked, and not only out of sight."""
+    store = opened(examples=2)
+    for number in range(1, 4):
+        store.book("a", number, [recorded(*(record(f"r{number}-{each}", 0.0) for each in range(3)))])
+    assert rows(store, tables.examples) == 2
+
+
 def test_old_feedback(opened):
     """Feedback that waited for too long is counted and gone; what was joined is gone and not counted."""
     store = opened(feedback_age=DAY)
@@ -87,6 +95,19 @@ def test_a_label_again_after_its_first_was_forgotten(opened):
     assert store.feedback([Feedback("r", 2)]) == Taken(duplicate=1)
     standing = store.read(CHALLENGE)
     assert (truth(standing).joined, standing.waiting) == (1, 0)
+
+
+def test_a_label_again_for_a_record_that_came_later(opened):
+    """A label joins a record that came when the first label was forgotten, and no record twice."""
+    store = opened(feedback_age=DAY)
+    store.book("a", 1, [recorded(record("r"))])
+    store.feedback([Feedback("r", 1)])
+    opened.clock.now += DAY + 1
+    store.retain()
+    store.book("a", 2, [recorded(record("r", challenger="svm"))])
+    assert store.feedback([Feedback("r", 1)]) == Taken(accepted=1)
+    standing = store.read(CHALLENGE)
+    assert (truth(standing).joined, truth(standing, "svm").joined) == (1, 1)
 
 
 def test_a_label_again_after_its_record_was_forgotten(opened):
