@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench shows format proto rendered clean
+.PHONY: help setup demo test check bench shows trials format proto rendered clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,12 +27,16 @@ check: $(STAMP) ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## cost against Envoy's own weighted clusters, and what the engine promises
+bench: $(STAMP) ## cost against Envoy's own weighted clusters, and what engine and challenges promise
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.shows
+	$(BIN)/python -m bench.challenge
 
 shows: $(STAMP) ## what the engine promises: overlap, deadlines, cancellation, streams
 	$(BIN)/python -m bench.shows
+
+trials: $(STAMP) ## what challenges promise: isolation, counts, promotions, stores, cost, verdicts; ten minutes
+	$(BIN)/python -m bench.challenge
 
 format: $(STAMP) ## format and mend what can be
 	$(BIN)/ruff check --fix --quiet . || true

@@ -53,7 +53,11 @@ def main() -> None:
         began = time.monotonic()
         found[name] = TRIALS[name](options)
         console.print(f"{name}: {time.monotonic() - began:.0f} s, {'met' if found[name].met else 'not met'}")
-    report = {"machine": machine(), "options": vars(options), "trials": {name: _data(one) for name, one in found.items()}}
+    report = {
+        "machine": machine(),
+        "options": vars(options),
+        "trials": {name: _data(one) for name, one in found.items()},
+    }
     _keep(report)
     if asked.json:
         print(json.dumps(report, indent=2))
@@ -65,7 +69,9 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench.challenge", description=__doc__)
     parser.add_argument("--only", action="append", choices=TRIALS, help="one trial; may be repeated; default: all")
-    parser.add_argument("--rounds", type=int, default=Options.rounds, help="of isolation and cost; default: %(default)s")
+    parser.add_argument(
+        "--rounds", type=int, default=Options.rounds, help="of isolation and cost; default: %(default)s"
+    )
     parser.add_argument(
         "--seconds", type=float, help="of load: in a round of isolation (6) and cost (4), and in all of counts (60)"
     )

@@ -37,7 +37,7 @@ def truth_of(instance: Sequence[float]) -> float:
     return round(sum(instance), 4)
 
 
-def label(instance: Sequence[float]) -> str:
+def label_of(instance: Sequence[float]) -> str:
     """Return the label that it has in truth."""
     return LABELS[_whole(instance) % len(LABELS)]
 
@@ -49,7 +49,7 @@ def vector_of(instance: Sequence[float]) -> list[float]:
 
 def text_of(instance: Sequence[float]) -> str:
     """Return the text that it has in truth."""
-    return _sentence(label(instance))
+    return _sentence(label_of(instance))
 
 
 def _whole(instance: Sequence[float]) -> int:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.load import encode
 from bench.trials.clock import run
-from bench.trials.model import text_of, truth_of, vector_of
-from bench.trials.model import label as label_of
+from bench.trials.model import label_of, text_of, truth_of, vector_of
 from bench.trials.scene import HOST, Found, graph, models, system
 from tests.kit.client import RawConnection
 from tests.kit.postgres import postgres
@@ -80,7 +79,12 @@ def _reports(graphs: str, workers: int, *arguments: str) -> dict[str, Any]:
             taken += _told(subject, kind, range(REQUESTS + EARLY))
         said = subject.running.said()
         reports = {kind: subject.settled(kind, REQUESTS) for kind in TOLERANCES}
-    return {"reports": reports, "feedback": dict(taken), "statuses": dict(sorted(statuses.items())), "said": said.splitlines()}
+    return {
+        "reports": reports,
+        "feedback": dict(taken),
+        "statuses": dict(sorted(statuses.items())),
+        "said": said.splitlines(),
+    }
 
 
 def _told(subject: System, kind: str, numbers: Sequence[int]) -> Counter[str]:

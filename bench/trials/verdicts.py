@@ -69,7 +69,9 @@ def _right(kind: str, ended: Ended) -> bool:
     return ended.verdict == "reject" and ended.rejecting == {kind}
 
 
-def _found(planted: Mapping[str, Sequence[Ended]], border: Sequence[Ended], alone: Mapping[str, Sequence[Ended]]) -> Found:
+def _found(
+    planted: Mapping[str, Sequence[Ended]], border: Sequence[Ended], alone: Mapping[str, Sequence[Ended]]
+) -> Found:
     right = sum(_right(kind, ended) for kind, runs in planted.items() for ended in runs)
     false = sum(ended.verdict != "collecting" for ended in border)
     figures: dict[str, object] = {"a difference planted: right, of 100": right}

@@ -61,8 +61,9 @@ def _label(played: Played) -> dict[str, Any]:
 
 async def _report(graph: str, admin: Sender, ready: Callable[[Report], bool], end: float) -> Any:
     """The first report that is ready, or, when time is up, the last that is not."""
+    request = Request(f"/challenges/{graph}", None, {"accept": "application/json"}, "GET")
     while True:
-        document = await _asked(admin, Request(f"/challenges/{graph}", None, method="GET"))
+        document = await _asked(admin, request)
         try:
             report = read(document)
         except msgspec.ValidationError as error:

@@ -85,7 +85,7 @@ class Challenges:
             try:
                 changed = changes.promotions.promote(graph, challenger, time.time(), forced=forced)
             except GraphError as error:
-                raise NotThere(str(error)) from None
+                raise Refused(f"{challenger} cannot be the champion of {graph}: {error}") from None
             await self._in_force(changes, changed, kept)
             return await self._changed(subject, changed, challenger, "promoted", forced=forced, figures=verdict)
 
@@ -176,7 +176,7 @@ def _subject_of(graph: Graph) -> Subject | None:
 def _verdict_of(document: Document, challenger: str) -> Document:
     for one in document["challengers"]:
         if one["name"] == challenger:
-            return figures_of(one)
+            return figures_of(document, one)
     names = ", ".join(one["name"] for one in document["challengers"])
     raise NotThere(f"{document['graph']} has no challenger {challenger}; it has {names}")
 

@@ -14,7 +14,10 @@ import msgspec
 from extproc.errors import GraphError
 from extproc.graph import Graph
 from extproc.graph.challenged import challenged, exchanged
+from extproc.graph.checks import check
 from extproc.graph.graph import digest, written
+from extproc.graph.read import read
+from extproc.graph.report import Report
 from extproc.supervisor.state import read_json
 from extproc.supervisor.state import written as write_file
 
@@ -86,8 +89,8 @@ class Promotions:
         if promoted.node != node_digest(graph):
             return "its challenge was edited"
         try:
-            self.current(graph.name)
-        except GraphError as error:  # another node has a name by now that the promotion gave
+            _check_sound(self.current(graph.name))
+        except GraphError as error:
             return f"what was edited does not go with it ({error})"
         return None
 
@@ -97,8 +100,12 @@ class Promotions:
         return self._files[name] if promoted is None else _with(self._files[name], promoted.steps[-1].challenge)
 
     def promote(self, name: str, challenger: str, at: float, *, forced: bool) -> Graph:
-        """Exchange champion and challenger; return the graph. Raises GraphError where there is no such challenger."""
+        """Exchange champion and challenger; return the graph.
+
+        Raises GraphError where there is no such challenger, and where the graph has rules that it would break.
+        """
         graph = exchanged(self.current(name), challenger)
+        _check_sound(graph)
         found = challenged(graph.document.spec)
         steps = list(self._graphs[name].steps) if name in self._graphs else []
         steps.append(Step(challenger, at, forced, written(found.challenge) if found else {}))
@@ -137,6 +144,16 @@ def node_digest(graph: Graph) -> str:
     """Return the digest of a graph's challenge node; of none where it has none."""
     found = challenged(graph.document.spec)
     return digest(None if found is None else written(found.challenge))
+
+
+def _check_sound(graph: Graph) -> None:
+    """Raise GraphError for a graph that the loader would refuse: ``whenAway: open`` needs a champion that is a model."""
+    reading = read(msgspec.json.encode(graph.raw))
+    report = Report(graph.source, reading.text, reading.documents[0])
+    check(graph.document, report)
+    for problem in report.problems:
+        if problem.severity == "error":
+            raise GraphError(f"{problem.path}: {problem.message}")
 
 
 def _with(graph: Graph, challenge: dict[str, Any]) -> Graph:

@@ -113,7 +113,7 @@ class Watch:
             return  # it was promoted meanwhile
         self._latest[subject.graph] = document
         for one in document["challengers"]:
-            await self._note_verdict(subject, standing, one)
+            await self._note_verdict(subject, standing, document, one)
             await self._draw(subject, one, document["at"])
         self._seen[subject.graph] = standing
 
@@ -121,7 +121,7 @@ class Watch:
         """Return the report without segments: figures of a hundred take seconds, and none of them judges."""
         return await asyncio.to_thread(lambda: report(subject, _unsegmented(standing), time.time()))
 
-    async def _note_verdict(self, subject: Subject, standing: Standing, one: Document) -> None:
+    async def _note_verdict(self, subject: Subject, standing: Standing, document: Document, one: Document) -> None:
         noted = [
             decision
             for decision in standing.decisions
@@ -129,7 +129,7 @@ class Watch:
         ]
         before = noted[-1].figures["verdict"] if noted else "collecting"
         if one["verdict"] != before:
-            await self.note(subject, one["name"], VERDICT, forced=False, figures=figures_of(one))
+            await self.note(subject, one["name"], VERDICT, forced=False, figures=figures_of(document, one))
 
     async def note(self, subject: Subject, challenger: str, event: str, *, forced: bool, figures: object) -> None:
         """Keep what happened. Raises StoreError."""
@@ -155,9 +155,15 @@ class Watch:
         await self._book.call(self._book.store.point, subject.key, one["name"], at, _point(one))
 
 
-def figures_of(one: Document) -> Document:
-    """Return what a decision on a challenger stands on."""
-    return {"verdict": one["verdict"], "guardrails": one["guardrails"], "counts": one["counts"]}
+def figures_of(document: Document, one: Document) -> Document:
+    """Return what a decision on a challenger stands on: the verdict, the rule that was asked, the figures."""
+    rule = {name: rail["bound"] for name, rail in one["guardrails"].items()}
+    return {
+        "verdict": one["verdict"],
+        "rule": {"confidence": document["confidence"], **rule},
+        "guardrails": one["guardrails"],
+        "counts": one["counts"],
+    }
 
 
 def _unsegmented(standing: Standing) -> Standing:

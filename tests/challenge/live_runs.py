@@ -137,8 +137,8 @@ def _pair(outcome: int, label: int) -> tuple[Comparison, Truth]:
     champion, challenger = ((right, right), (right, wrong), (wrong, right), (wrong, other))[outcome]
     said = [COMPARER.read(_leg(one)) for one in (champion, challenger)]
     comparison = COMPARER.compare(*said)
-    texts = [one.recorded() for one in said]
-    record = Record("r", "gbm", "", 0.0, comparison.kind, 0.0, comparison.agreement, *texts)
+    ours, theirs = (one.recorded() or msgspec.Raw(b"[]") for one in said)
+    record = Record("r", "gbm", "", 0.0, comparison.kind, 0.0, comparison.agreement, ours, theirs)
     return comparison, join(record, Feedback(label=right))
 
 

@@ -596,7 +596,7 @@ def stories(draw: Any) -> tuple[bool, list[Event]]:
     return whole, [*begun, *events, Event(2000, "left", TOLD["left"])]
 
 
-@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(TIMES, stories()), max_size=8),
     st.integers(1, 3),

@@ -144,7 +144,7 @@ PROPER = [
 ]
 LINES: list[Any] = [predicts(0.5), predicts(0.6, after=0), Says(500, {}), Says(404, {}), Fails(Cause.CONNECT), Hangs()]
 TIMES = st.sampled_from([0, 1, 10, 11, 20, 21, 30, 500, 1001])
-often = settings(derandomize=True, deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
+often = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @st.composite

@@ -74,7 +74,7 @@ class Result:
         lines = [json.loads(line) for line in output.splitlines()]
         self.requests = [line for line in lines if "url" in line]
         self.reports = [line for line in lines if "report" in line]
-        self.last = lines[-1]
+        self.last = lines[-1] if lines else None
 
     def of(self, scene):
         """The requests of one scene: those told one by one, and those of crowds."""

@@ -97,7 +97,7 @@ class Admin:
         self.asked = []
 
     async def send(self, request):
-        self.asked.append((request.method, request.path, request.body))
+        self.asked.append(request)
         if request.method == "POST":
             return self.answer(self.taken)
         return self.answer(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0])
@@ -121,7 +121,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(trial, "PATIENCE", -1.0)
 
 
-LOOKED = ("GET", "/challenges/c", None)
+LOOKED = Request("/challenges/c", None, {"accept": "application/json"}, "GET")
 
 
 @pytest.mark.usefixtures("at_once")
@@ -137,7 +137,7 @@ async def test_labels_are_told_once_the_pairs_are_in():
     )
     came = await tried("c", rows(), admin)
     labels = [{"requestId": f"id-{row}", "label": TRUTH[row]} for row in range(4)]
-    assert admin.asked == [LOOKED] * 3 + [("POST", "/feedback", labels)] + [LOOKED] * 2
+    assert admin.asked == [LOOKED] * 3 + [Request("/feedback", labels)] + [LOOKED] * 2
     assert (came.document, came.taken, came.feedback.body) == (report(), TAKEN, labels)
 
 
@@ -177,7 +177,7 @@ async def test_labels_of_a_batch():
     batch = Ask("two", Request("/v1/models/c:predict", {}), "why", Expected(), (1, 0))
     admin = Admin(report())
     await tried("c", rows(ask=batch), admin)
-    assert admin.asked[1][2][0] == {"requestId": "id-0", "label": (1, 0)}
+    assert admin.asked[1].body[0] == {"requestId": "id-0", "label": (1, 0)}
 
 
 def test_nothing_to_tell():

@@ -221,7 +221,7 @@ def test_cancelling(case, stop, ticks):
 
 # --- nothing is different for the client
 
-often = settings(derandomize=True, deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
+often = settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 LINES: list[Line] = [predicts(1, after=0), predicts(2, after=25), Says(500, {}), Fails(Cause.CONNECT, 0), Hangs()]
 NOWHERE = "root=main"
 

@@ -157,10 +157,11 @@ def test_too_many_segments(opened):
 def test_segments_of_all_writers_count(opened):
     """A writer does not tell apart more segments than there may be, whoever named the others, before or after."""
     one, other = opened("w1", segments=2), opened("w2", segments=2)
+    other.book("b", 1, [segmented("", "(other)")])
     one.book("a", 1, [segmented("x")])
-    other.book("b", 1, [segmented("y")])
+    other.book("b", 2, [segmented("y")])
     one.book("a", 2, [segmented("z", "y")])
-    assert set(one.read(CHALLENGE).evidence[GBM]) == {"x", "y", "(other)"}
+    assert set(one.read(CHALLENGE).evidence[GBM]) == {"", "x", "y", "(other)"}
 
 
 def test_segments_are_each_challengers_own(opened):
@@ -194,6 +195,8 @@ def test_examples_are_the_newest(opened):
     examples = store.read(CHALLENGE).examples[GBM]
     assert [one.request for one in examples["x"]] == ["r6", "r5", "r4"]
     assert [one.request for one in examples["y"]] == ["other"]
+    fewer = opened("w2", examples=1).read(CHALLENGE).examples[GBM]
+    assert [one.request for one in fewer["x"]] == ["r6"]
 
 
 def test_an_example_is_whole(opened):
