@@ -105,33 +105,47 @@ def _summed(streams: dict[str, int]) -> dict[str, int]:
 
 def _found(played: Played, report: dict[str, Any], streams: dict[str, int], said: str) -> Found:
     sent = played.sent
-    failed = sum(sent.errors.values()) + sum(n for status, n in sent.statuses.items() if status != 200)
-    unseen = sum(count for told, count in sent.answers.items() if UNKNOWN in told)
-    eligible = report["eligible"]
-    by_name = {one["name"]: one["counts"] for one in report["challengers"]}
-    interrupted = max(one["interrupted"] for one in by_name.values())
-    checks = {
-        "counts add up to eligible": all(total(one) == eligible for one in report["challengers"]),
-        "nothing is pending": not any(one["pending"] for one in by_name.values()),
-        "eligible is what a processor saw": sent.asked - unseen <= eligible <= streams["streams_started"] == sent.asked,
-        "interrupted is what a killed worker held and had not told": interrupted <= played.held + UNTOLD,
-        "no other request failed": failed <= played.held,
-    }
+    counts_ = {one["name"]: one["counts"] for one in report["challengers"]}
+    checks = _checks(played, report, streams)
     figures: dict[str, object] = {
-        "requests / other answers than 200, and none": f"{sent.asked} / {failed}",
+        "requests / other answers than 200, and none": f"{sent.asked} / {_failed(sent)}",
+        "latency p50 / p99, ms": f"{1e3 * sent.quantile(0.5):.1f} / {1e3 * sent.quantile(0.99):.1f}",
         "Envoy: streams started / failed": f"{streams['streams_started']} / {streams['streams_failed']}",
-        "answers without a processor's word": unseen,
-        "eligible": eligible,
-        **{name: ", ".join(f"{key} {n}" for key, n in found.items() if n) for name, found in by_name.items()},
+        "answers without a processor's word": _unseen(sent),
+        "eligible": report["eligible"],
+        **{name: ", ".join(f"{key} {n}" for key, n in found.items() if n) for name, found in counts_.items()},
         "under way when the worker was killed": played.held,
         **{name: "yes" if held else "NO" for name, held in checks.items()},
     }
     data = {
         "sent": sent.summary(),
         "answers": {told.decode(): n for told, n in sent.answers.items()},
-        "report": {"eligible": eligible, "counts": by_name, "dropped": report["dropped"]},
+        "report": {"eligible": report["eligible"], "counts": counts_, "dropped": report["dropped"]},
         "streams": streams,
         "checks": checks,
         "said": said.splitlines(),
     }
     return Found("every request in one count", figures, "all yes", all(checks.values()), data)
+
+
+def _checks(played: Played, report: dict[str, Any], streams: dict[str, int]) -> dict[str, bool]:
+    """Return what must hold, and whether it does."""
+    sent, eligible, challengers = played.sent, report["eligible"], report["challengers"]
+    interrupted = max(one["counts"]["interrupted"] for one in challengers)
+    started = streams["streams_started"]
+    return {
+        "counts add up to eligible": all(total(one) == eligible for one in challengers),
+        "nothing is pending": not any(one["counts"]["pending"] for one in challengers),
+        "eligible is what a processor saw": sent.asked - _unseen(sent) <= eligible <= started == sent.asked,
+        "interrupted is what a killed worker held and had not told": interrupted <= played.held + UNTOLD,
+        "no other request failed": _failed(sent) <= played.held,
+    }
+
+
+def _unseen(sent: Sent) -> int:
+    """Return how many answers Envoy made without a processor's word."""
+    return sum(count for told, count in sent.answers.items() if UNKNOWN in told)
+
+
+def _failed(sent: Sent) -> int:
+    return sum(sent.errors.values()) + sum(n for status, n in sent.statuses.items() if status != 200)

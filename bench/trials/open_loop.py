@@ -48,6 +48,7 @@ class _Connection(asyncio.Protocol):
         self._load = load
         self._rest = b""
         self._due: float | None = None
+        self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -69,6 +70,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.lost(self, self._due is not None, type(exc).__name__ if exc else "closed")
+        self.closed.set_result(None)
 
 
 class OpenLoop:
@@ -81,7 +83,7 @@ class OpenLoop:
         self._rate = rate
         self._free: list[_Connection] = []
         self._waiting: deque[tuple[bytes, float]] = deque()
-        self._opened = 0
+        self._opened: set[_Connection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self.under_way = 0
         self._done = asyncio.Event()
@@ -102,8 +104,7 @@ class OpenLoop:
         finally:
             gc.enable()
             self.result.cpu_seconds = time.process_time() - cpu
-            for connection in self._free:
-                connection.transport.close()
+            await self._close()
         return self.result
 
     async def _send_all(self, start: float, count: int) -> None:
@@ -118,7 +119,7 @@ class OpenLoop:
         self.result.asked += 1
         if self._free:
             self._free.pop().send(request, due)
-        elif self._opened < MOST:
+        elif len(self._opened) + len(self._connecting) < MOST:
             self._open_for(request, due)
         else:
             self._waiting.append((request, due))
@@ -137,14 +138,21 @@ class OpenLoop:
             connection.send(request, due)
 
     async def _connect(self) -> _Connection:
-        self._opened += 1
         loop = asyncio.get_running_loop()
-        try:
-            _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
-        except OSError:
-            self._opened -= 1
-            raise
+        _, connection = await loop.create_connection(lambda: _Connection(self), "127.0.0.1", self._port)
+        self._opened.add(connection)
         return connection
+
+    async def _close(self) -> None:
+        """Close what is open; what is under way then was noted as stalled."""
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        closing = list(self._opened)
+        self._opened.clear()
+        for connection in closing:
+            connection.transport.abort()
+        await asyncio.gather(*(connection.closed for connection in closing))
 
     async def _until_answered(self) -> None:
         if self.under_way:
@@ -169,7 +177,9 @@ class OpenLoop:
 
     def lost(self, connection: _Connection, busy: bool, why: str) -> None:  # noqa: FBT001 - what the connection knows
         """Note a connection that ended, and the request that it held."""
-        self._opened -= 1
+        if connection not in self._opened:
+            return
+        self._opened.discard(connection)
         if connection in self._free:
             self._free.remove(connection)
         if self._waiting:

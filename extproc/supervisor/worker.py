@@ -11,7 +11,6 @@ The worker never waits for its supervisor: while that does not read, nothing is 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 import signal
@@ -133,12 +132,24 @@ class Worker:
         return changes
 
 
+class _Saying(asyncio.BaseProtocol):
+    """The end of what is said: ``over`` once all was taken, or the other side is gone."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """End."""
+        self.over.set_result(None)
+
+
 class _Supervisor:
     """The process above, as a worker talks with it."""
 
-    def __init__(self, orders: asyncio.StreamReader, said: asyncio.StreamWriter) -> None:
+    def __init__(self, orders: asyncio.StreamReader, said: asyncio.WriteTransport, saying: _Saying) -> None:
         self._orders = orders
         self._said = said
+        self._saying = saying
 
     @classmethod
     async def connect(cls) -> _Supervisor:
@@ -146,8 +157,7 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         orders = asyncio.StreamReader(limit=2**26)
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-        transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout)
-        return cls(orders, asyncio.StreamWriter(transport, protocol, None, loop))
+        return cls(orders, *await loop.connect_write_pipe(_Saying, sys.stdout))
 
     async def orders(self) -> bytes:
         """Return the next line; nothing at the end."""
@@ -156,7 +166,7 @@ class _Supervisor:
     @property
     def reads(self) -> bool:
         """Whether it keeps up with what it is told."""
-        return self._said.transport.get_write_buffer_size() < UNREAD
+        return self._said.get_write_buffer_size() < UNREAD
 
     def say(self, message: object) -> None:
         """Tell it something, without waiting."""
@@ -165,8 +175,7 @@ class _Supervisor:
     async def close(self) -> None:
         """Return when all was taken, or the other side is gone."""
         self._said.close()
-        with contextlib.suppress(OSError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._said.wait_closed(), GRACE)
+        await asyncio.wait([self._saying.over], timeout=GRACE)
 
 
 async def _supervised() -> None:

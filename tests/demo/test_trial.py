@@ -145,8 +145,10 @@ async def test_labels_are_told_once_the_pairs_are_in():
 async def test_labels_that_fit_nothing_are_not_waited_for():
     """A label that cannot be used is in as well: the report comes, and says so."""
     unusable = Truth(joined=3, unusable=1)
-    came = await tried("c", rows(), Admin(report(truth=unusable)))
+    admin = Admin(report(truth=unusable))
+    came = await tried("c", rows(), admin)
     assert came.report.challengers[0].truth == unusable
+    assert len(admin.asked) == 3
 
 
 @pytest.mark.usefixtures("impatient")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.envoy.models import Models
     from tests.envoy.running import Running
+    from tests.kit.stub_server import StubServer
 
 pytestmark = pytest.mark.envoy
 
@@ -35,26 +36,20 @@ spec:
 SHARED = """
 apiVersion: extproc.dev/v1
 kind: InferenceGraph
-metadata: {{name: {name}}}
+metadata: {name: shared}
 spec:
-  match: [{{path: /{name}}}]
+  match: [{path: /shared}]
   timeout: 30s
-  models: {{both: {{url: "http://<torn:{name}>/p", concurrency: 2}}, last: {{url: "http://<shared-last>/p"}}}}
+  models: {both: {url: "http://<torn:shared>/p", concurrency: 2}, last: {url: "http://<shared-last>/p"}}
   nodes:
     root:
       challenge:
-        champion: {champion}
-        challengers: [{{name: rival, to: {{chain: {{steps: [{{name: one, to: both, input: {{hang: true}}}}]}}}}}}]
+        champion: {switch: {cases: [{when: '"x-line" in request.headers', to: line}], default: both}}
+        challengers: [{name: rival, to: {chain: {steps: [{name: one, to: both, input: {hang: true}}]}}}]
+    line: {chain: {steps: [{name: one, to: both}, {name: two, to: last}]}}
 """
-EITHER = "{switch: {cases: [{when: 'request.path == \"/none\"', to: %s}], default: both}}"
 GRAPHS = "\n---\n".join(
-    [
-        *(GRAPH.format(name=name, rival=f"{name}-rival") for name in ("slow", "crowd", "heavy")),
-        GRAPH.format(name="endless", rival="huge:endless"),
-        GRAPH.format(name="gone", rival="down"),
-        SHARED.format(name="sharedtail", champion=EITHER % "last"),
-        SHARED.format(name="sharedcall", champion="{chain: {steps: [{name: one, to: both}, {name: two, to: last}]}}"),
-    ]
+    [GRAPH.format(name="apart", rival="apart-rival"), GRAPH.format(name="endless", rival="huge:endless"), SHARED]
 )
 OK = {"json": {"predictions": [1]}}
 WORKERS = 2
@@ -75,6 +70,13 @@ class TornStub(ModelStub):
 placeholders.KINDS["torn"] = TornStub
 
 
+def hold(stub: StubServer) -> None:
+    """Let it hang from now on, until it is released."""
+    stub.forget()
+    stub.released.clear()
+    stub.behave(stop="hang", **OK)
+
+
 def peak(pids: Iterable[int]) -> int:
     """The most memory that a worker had since ``calm``, in bytes, all added up."""
     texts = (Path(f"/proc/{pid}/status").read_text() for pid in pids)
@@ -89,23 +91,24 @@ def calm(pids: Iterable[int]) -> None:
 
 async def test_a_slow_challenger_is_not_waited_for(system: Running, models: Models):
     """Answers, errors too, are there before the challenger has answered anything; then the pairs are complete."""
-    watched = Watched(system, "slow")
-    models["slow-rival"].behave(stop="hang", **OK)
+    watched = Watched(system, "apart")
+    rival = models["apart-rival"]
+    hold(rival)
     for how, status in ((OK, 200), ({"status": 503, "json": 1}, 503), ({**OK, "chunks": 3}, 200)):
-        for answer in await post_many(system, "/slow", 5, told(slow_champ=how)):
+        for answer in await post_many(system, "/apart", 5, told(apart_champ=how)):
             assert (answer.status, answer.complete) == (status, True)
-    seen = await models["slow-rival"].wait_for_requests(15)
+    seen = await rival.wait_for_requests(15)
     assert {one.ended for one in seen} == {None}
-    models["slow-rival"].release()
+    rival.release()
     assert await watched.counts(15) == {"champion_failed": 5, "paired": 10}
 
 
 async def test_a_challenger_that_hangs(system: Running, models: Models):
     """A crowd of clients is served while it holds all it may; what it cannot have is shed, and what it has goes on."""
-    watched = Watched(system, "crowd")
-    rival = models["crowd-rival"]
-    rival.behave(stop="hang", **OK)
-    answers = await post_many(system, "/crowd", 400, told(crowd_champ=OK))
+    watched = Watched(system, "apart")
+    rival = models["apart-rival"]
+    hold(rival)
+    answers = await post_many(system, "/apart", 400, told(apart_champ=OK))
     assert [(answer.status, answer.json()) for answer in answers] == [(200, OK["json"])] * 400
     await rival.wait_for_requests(AT_ONCE // 2 * WORKERS)
     await watched.seen(400)
@@ -116,28 +119,20 @@ async def test_a_challenger_that_hangs(system: Running, models: Models):
     await eventually(lambda: not any(system.stats(CALLS).values()))
 
 
-async def test_a_challenger_that_is_down(system: Running):
-    """Nobody waits for its connection, and every request is counted."""
-    watched = Watched(system, "gone")
-    answers = await post_many(system, "/gone", 50, told(gone_champ=OK))
-    assert [(answer.status, answer.json()) for answer in answers] == [(200, OK["json"])] * 50
-    assert await watched.counts(50) == {"failed": 50}
-
-
 async def test_large_requests_to_a_challenger_that_hangs(system: Running, models: Models):
     """Of requests of 3 MB a worker holds 64 MB for it, not more; what is more is shed, and all are answered."""
-    watched = Watched(system, "heavy")
-    rival, body, times = models["heavy-rival"], b" " * (3 * MEGABYTE), 60
-    rival.behave(stop="hang", **OK)
+    watched = Watched(system, "apart")
+    rival, body, times = models["apart-rival"], b" " * (3 * MEGABYTE), 60
+    hold(rival)
     for _ in range(times // 2):  # two at a time: so many bytes at once take a crowded machine too long
-        for answer in await post_many(system, "/heavy", 2, told(heavy_champ=OK), body):
+        for answer in await post_many(system, "/apart", 2, told(apart_champ=OK), body):
             assert (answer.status, answer.json()) == (200, OK["json"])
     await watched.seen(times)
     fit = WORKERS * (HELD // len(body))
     await rival.wait_for_requests(fit)
     rival.release()
     assert await watched.counts(times) == {"paired": fit, "shed": times - fit}
-    for name in ("heavy-rival", "heavy-champ"):
+    for name in ("apart-rival", "apart-champ"):
         models[name].forget()
 
 
@@ -157,17 +152,18 @@ async def test_a_challenger_that_answers_a_gigabyte(system: Running, models: Mod
     assert peak(workers) - before < times * LIMIT * 2
 
 
-@pytest.mark.parametrize("graph", ["sharedtail", "sharedcall"])
-async def test_a_model_that_both_legs_call(system: Running, models: Models, graph):
+@pytest.mark.parametrize("headers", [[], [("x-line", "1")]], ids=["tail", "sub-call"])
+async def test_a_model_that_both_legs_call(system: Running, models: Models, headers):
     """A challenger's calls take none of the slots that the champion's calls of the same model have."""
-    watched = Watched(system, graph)
+    watched = Watched(system, "shared")
+    stub = models["shared"]
+    hold(stub)
     for _ in range(10):
-        for answer in await post_many(system, f"/{graph}", 2, told(shared_last=OK)):
+        for answer in await post_many(system, "/shared", 2, [*headers, *told(shared_last=OK)]):
             assert (answer.status, answer.json()) == (200, OK["json"])
     await watched.seen(20)
-    hanging = [seen for seen in models[graph].requests if b"hang" in seen.body]
+    hanging = [seen for seen in stub.requests if b"hang" in seen.body]
     assert {seen.ended for seen in hanging} == {None}
     assert 2 <= len(hanging) <= 2 * WORKERS
-    models[graph].release()
-    counts = await watched.counts(20)
-    assert counts == {"failed": 20 - len(hanging), "paired": len(hanging)}
+    stub.release()
+    assert await watched.counts(20) == {"failed": 20 - len(hanging), "paired": len(hanging)}

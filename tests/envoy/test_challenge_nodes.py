@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.envoy.challenged import Watched, one_of, post, post_many, told
+from tests.envoy.challenged import Watched, post, told
 from tests.kit import client
 
 if TYPE_CHECKING:
@@ -15,104 +15,148 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.envoy
 
-GRAPH = """
+# Which champion and which challenger there is, and which way leads to them, is told by headers.
+GRAPHS = """
 apiVersion: extproc.dev/v1
 kind: InferenceGraph
-metadata: {{name: at-{name}}}
+metadata: {name: anynode}
 spec:
-  match: [{{path: /at-{name}}}]
-  timeout: {timeout}
+  match: [{path: /anynode}]
+  timeout: 2s
   models:
-    one: {{url: "http://<at-one>/p", retries: 1}}
-    two: {{url: "http://<at-two>/p", retries: 1}}
-    three: {{url: "http://<at-three>/p", retries: 1}}
+    one: {url: "http://<at-one>/p", retries: 1}
+    two: {url: "http://<at-two>/p", retries: 1}
+    three: {url: "http://<at-three>/p", retries: 1}
   nodes:
-    root: {root}
-    duel: {{challenge: {{champion: {champion}, challengers: [{{name: rival, to: {challenger}}}]}}}}
+    root: {challenge: {champion: champion, challengers: [{name: rival, to: challenger}]}}
+    champion:
+      switch:
+        cases:
+          - {name: chain, when: 'request.headers["c"] == "chain"', to: line}
+          - {name: made, when: 'request.headers["c"] == "made"', to: made}
+          - {name: mean, when: 'request.headers["c"] == "mean"', to: average}
+          - {name: tries, when: 'request.headers["c"] == "tries"', to: tries}
+          - {name: parts, when: 'request.headers["c"] == "parts"', to: parts}
+          - {name: picks, when: 'request.headers["c"] == "picks"', to: picks}
+          - {name: says, when: 'request.headers["c"] == "says"', to: says}
+          - {name: nowhere, when: 'request.headers["c"] == "nowhere"', to: nowhere}
+          - {name: three, when: 'request.headers["c"] == "three"', to: three}
+    challenger:
+      switch:
+        cases:
+          - {name: chain, when: 'request.headers["r"] == "chain"', to: line}
+          - {name: made, when: 'request.headers["r"] == "made"', to: made}
+          - {name: mean, when: 'request.headers["r"] == "mean"', to: average}
+          - {name: tries, when: 'request.headers["r"] == "tries"', to: tries}
+          - {name: parts, when: 'request.headers["r"] == "parts"', to: parts}
+          - {name: picks, when: 'request.headers["r"] == "picks"', to: picks}
+          - {name: says, when: 'request.headers["r"] == "says"', to: says}
+          - {name: nowhere, when: 'request.headers["r"] == "nowhere"', to: nowhere}
+        default: three
+    line: {chain: {steps: [{name: a, to: one}, {name: b, to: two}]}}
+    made: {chain: {steps: [{name: a, to: one}, {name: b, to: two}], output: {predictions: ["${steps.b.status}"]}}}
+    average: {ensemble: {members: [{name: a, to: one}, {name: b, to: two}], combine: mean}}
+    tries: {fallback: {routes: [{to: one}, {to: two}]}}
+    parts: {split: {by: 'request.headers["k"]', routes: [{to: one, weight: 1}, {to: two, weight: 1}]}}
+    picks: {cascade: {routes: [{to: one, accept: 'response.body.predictions[0] > 5'}, {to: two}]}}
+    says: {respond: {status: 200, body: {predictions: [7]}}}
+    nowhere: {switch: {cases: [{when: 'request.headers["k"] == "x"', to: one}]}}
+---
+apiVersion: extproc.dev/v1
+kind: InferenceGraph
+metadata: {name: anyplace}
+spec:
+  match: [{path: /anyplace}]
+  timeout: 2s
+  models:
+    one: {url: "http://<at-one>/p", retries: 1}
+    two: {url: "http://<at-two>/p", retries: 1}
+    three: {url: "http://<at-three>/p", retries: 1}
+  nodes:
+    root:
+      switch:
+        cases:
+          - {name: branch, when: 'request.headers["c"] == "branch"', to: duel}
+          - {name: step, when: 'request.headers["c"] == "step"', to: step}
+          - {name: last, when: 'request.headers["c"] == "last"', to: last}
+          - {name: member, when: 'request.headers["c"] == "member"', to: member}
+          - {name: route, when: 'request.headers["c"] == "route"', to: route}
+          - {name: twice, when: 'request.headers["c"] == "twice"', to: twice}
+        default: two
+    duel: {challenge: {champion: one, challengers: [{name: rival, to: three}]}}
+    step: {chain: {steps: [{name: a, to: duel}, {name: b, to: two}]}}
+    last: {chain: {steps: [{name: a, to: two}, {name: b, to: duel}]}}
+    member: {ensemble: {members: [{name: a, to: duel}, {name: b, to: two}]}}
+    route: {fallback: {routes: [{to: two}, {to: duel}]}}
+    twice: {chain: {steps: [{name: a, to: duel}, {name: b, to: duel}]}}
+---
+apiVersion: extproc.dev/v1
+kind: InferenceGraph
+metadata: {name: headersonly}
+spec:
+  match: [{path: /headersonly}]
+  models: {one: {url: "http://<at-one>/p"}, two: {url: "http://<at-two>/p"}, three: {url: "http://<at-three>/p"}}
+  nodes:
+    root:
+      challenge:
+        champion: {split: {by: 'request.headers["k"]', routes: [{to: one, weight: 1}, {to: two, weight: 1}]}}
+        challengers: [{name: rival, to: {chain: {steps: [{name: a, to: three}, {name: b, to: three}]}}}]
 """
-ROOT = "{switch: {cases: [{when: 'request.path == \"/none\"', to: three}], default: duel}}"
-LINE = "{chain: {steps: [{name: a, to: one}, {name: b, to: two}]}}"
-LINE_BACK = "{chain: {steps: [{name: a, to: two}, {name: b, to: one}]}}"
-MADE = "{chain: {steps: [{name: a, to: one}, {name: b, to: two}], output: {predictions: [\"${steps.b.status}\"]}}}"
-MEAN = "{ensemble: {members: [{name: a, to: one}, {name: b, to: two}], combine: mean}}"
-TRIES = "{fallback: {routes: [{to: one}, {to: two}]}}"
-PARTS = "{split: {by: 'request.headers[\"k\"]', routes: [{name: x, to: one, weight: 1}, {name: y, to: two, weight: 1}]}}"
-PICKS = "{cascade: {routes: [{to: one, accept: 'response.body.predictions[0] > 5'}, {to: two}]}}"
-SAYS = "{respond: {status: 200, body: {predictions: [7]}}}"
-NOWHERE = "{switch: {cases: [{when: 'request.headers[\"k\"] == \"x\"', to: one}]}}"
-DUELS = {
-    "chain": (ROOT, LINE, "three"),
-    "made": (ROOT, MADE, "three"),
-    "ensemble": (ROOT, MEAN, "three"),
-    "fallback": (ROOT, TRIES, "three"),
-    "split": (ROOT, PARTS, "three"),
-    "cascade": (ROOT, PICKS, "three"),
-    "respond": (ROOT, SAYS, "three"),
-    "nowhere": (ROOT, NOWHERE, "three"),
-    "rivalchain": (ROOT, "three", LINE),
-    "rivalmean": (ROOT, "three", MEAN),
-    "rivaltries": (ROOT, "three", TRIES),
-    "rivalsplit": (ROOT, "three", PARTS),
-    "rivalrespond": (ROOT, "three", SAYS),
-    "rivalnowhere": (ROOT, "three", NOWHERE),
-    "bothchains": (ROOT, LINE, LINE_BACK),
-    "branch": ("{switch: {cases: [{name: vip, when: 'request.headers[\"k\"] == \"x\"', to: duel}], default: two}}", "one", "three"),
-    "lot": ("{split: {by: 'request.headers[\"k\"]', routes: [{name: d, to: duel, weight: 1}, {name: t, to: two, weight: 1}]}}", "one", "three"),
-    "step": ("{chain: {steps: [{name: a, to: duel}, {name: b, to: two}]}}", "one", "three"),
-    "last": ("{chain: {steps: [{name: a, to: two}, {name: b, to: duel}]}}", "one", "three"),
-    "member": ("{ensemble: {members: [{name: a, to: duel}, {name: b, to: two}]}}", "one", "three"),
-    "route": ("{fallback: {routes: [{to: two}, {to: duel}]}}", "one", "three"),
-    "twice": ("{chain: {steps: [{name: a, to: duel}, {name: b, to: duel}]}}", "one", "three"),
-}  # fmt: skip
-GRAPHS = "\n---\n".join(
-    GRAPH.format(name=name, root=root, champion=champion, challenger=challenger, timeout="2s")
-    for name, (root, champion, challenger) in DUELS.items()
-)
-ONE, TWO, THREE = {"json": {"predictions": [1]}}, {"json": {"predictions": [2]}}, {"json": {"predictions": [3]}}
+ONE, TWO, THREE = ({"json": {"predictions": [number]}} for number in (1, 2, 3))
 FAILS = {"status": 503, "json": "no"}
-BAD = {"status": 404, "json": "no"}
+MISSING = {"status": 404, "json": "no"}
+HANGS = {"stop": "hang"}
 BODY = b'{"instances": [1]}'
 STUBS = ("at-one", "at-two", "at-three")
-# Graph, behaviours, headers; the status, the route and the predictions that the client gets; what it counts as.
-CASES: list[tuple] = [
-    ("chain", (ONE, TWO, THREE), "", 200, "root=default,one,two", [2], "paired"),
-    ("chain", (FAILS, TWO, THREE), "", 502, "root=default,one!503", None, "champion_failed"),
-    ("chain", (BAD, TWO, THREE), "", 404, "root=default,one!404", None, "champion_failed"),
-    ("chain", (ONE, FAILS, THREE), "", 503, "root=default,one,two", None, "champion_failed"),
-    ("chain", (ONE, TWO, FAILS), "", 200, "root=default,one,two", [2], "failed"),
-    ("made", (ONE, TWO, THREE), "", 200, "root=default,one,two", [200], "paired"),
-    ("ensemble", (ONE, TWO, THREE), "", 200, "root=default,one,two", [1.5], "paired"),
-    ("ensemble", (ONE, FAILS, THREE), "", 502, None, None, "champion_failed"),
-    ("fallback", (ONE, TWO, THREE), "", 200, "root=default,one", [1], "paired"),
-    ("fallback", (FAILS, TWO, THREE), "", 200, "root=default,one!503,two", [2], "paired"),
-    ("fallback", (FAILS, FAILS, THREE), "", 503, "root=default,one!503,two", None, "champion_failed"),
-    ("fallback", (BAD, TWO, THREE), "", 404, "root=default,one!404", None, "champion_failed"),
-    ("split", (ONE, TWO, THREE), "", 200, None, None, "paired"),
-    ("cascade", ({"json": {"predictions": [9]}}, TWO, THREE), "", 200, "root=default,one", [9], "paired"),
-    ("cascade", (ONE, TWO, THREE), "", 200, "root=default,one,two", [2], "paired"),
-    ("respond", (ONE, TWO, THREE), "", 200, "root=default", [7], "paired"),
-    ("nowhere", (ONE, TWO, THREE), "", 404, "root=default", None, "champion_failed"),
-    ("nowhere", (ONE, TWO, THREE), "x", 200, None, [1], "paired"),
-    ("rivalchain", (ONE, TWO, THREE), "", 200, "root=default,three", [3], "paired"),
-    ("rivalchain", (FAILS, TWO, THREE), "", 200, "root=default,three", [3], "failed"),
-    ("rivalchain", (ONE, {"stop": "hang"}, THREE), "", 200, "root=default,three", [3], "timeout"),
-    ("rivalmean", (ONE, TWO, THREE), "", 200, "root=default,three", [3], "paired"),
-    ("rivaltries", (FAILS, TWO, THREE), "", 200, "root=default,three", [3], "paired"),
-    ("rivalsplit", (ONE, TWO, THREE), "", 200, "root=default,three", [3], "paired"),
-    ("rivalrespond", (ONE, TWO, THREE), "", 200, "root=default,three", [3], "paired"),
-    ("rivalnowhere", (ONE, TWO, THREE), "", 200, "root=default,three", [3], "failed"),
-    ("bothchains", (ONE, TWO, THREE), "", 200, "root=default,one,two", [2], "paired"),
-    ("branch", (ONE, TWO, THREE), "x", 200, "root=vip,one", [1], "paired"),
-    ("branch", (ONE, TWO, THREE), "", 200, "root=default,two", [2], None),
-    ("step", (ONE, TWO, THREE), "", 200, "one,two", [2], "paired"),
-    ("step", (FAILS, TWO, THREE), "", 502, "one!503", None, "champion_failed"),
-    ("last", (ONE, TWO, THREE), "", 200, "two,one", [1], "paired"),
-    ("last", (ONE, FAILS, THREE), "", 502, "two!503", None, None),
-    ("member", (ONE, TWO, THREE), "", 200, "one,two", None, "paired"),
-    ("route", (ONE, TWO, THREE), "", 200, "two", [2], None),
-    ("route", (ONE, FAILS, THREE), "", 200, "two!503,one", [1], "paired"),
-    ("twice", (ONE, TWO, THREE), "", 200, "one,one", [1], "paired"),
-]  # fmt: skip
+# Which champion; what one and two answer; the status, the way and the predictions that the client gets; the count.
+CHAMPIONS: list[tuple[Any, ...]] = [
+    ("chain", ONE, TWO, 200, "one,two", [2], "paired"),
+    ("chain", FAILS, TWO, 502, "one!503", None, "champion_failed"),
+    ("chain", MISSING, TWO, 404, "one!404", None, "champion_failed"),
+    ("chain", ONE, FAILS, 503, "one,two", None, "champion_failed"),
+    ("chain", HANGS, TWO, 504, "one!timeout", None, "champion_failed"),
+    ("made", ONE, TWO, 200, "one,two", [200], "paired"),
+    ("made", ONE, FAILS, 502, "one,two!503", None, "champion_failed"),
+    ("mean", ONE, TWO, 200, "one,two", [1.5], "paired"),
+    ("mean", ONE, FAILS, 502, "one,two!503", None, "champion_failed"),
+    ("tries", ONE, TWO, 200, "one", [1], "paired"),
+    ("tries", FAILS, TWO, 200, "one!503,two", [2], "paired"),
+    ("tries", FAILS, FAILS, 503, "one!503,two", None, "champion_failed"),
+    ("tries", MISSING, TWO, 404, "one!404", None, "champion_failed"),
+    ("picks", {"json": {"predictions": [9]}}, TWO, 200, "one", [9], "paired"),
+    ("picks", ONE, TWO, 200, "one,two", [2], "paired"),
+    ("says", ONE, TWO, 200, None, [7], "paired"),
+    ("nowhere", ONE, TWO, 404, None, None, "champion_failed"),
+    ("unknown", ONE, TWO, 404, None, None, "champion_failed"),
+]
+# Which challenger; what one and two answer; the count.
+RIVALS: list[tuple[Any, ...]] = [
+    ("chain", ONE, TWO, "paired"),
+    ("chain", FAILS, TWO, "failed"),
+    ("chain", ONE, MISSING, "failed"),
+    ("chain", ONE, HANGS, "timeout"),
+    ("made", ONE, TWO, "paired"),
+    ("mean", ONE, TWO, "paired"),
+    ("mean", ONE, FAILS, "failed"),
+    ("tries", FAILS, TWO, "paired"),
+    ("parts", ONE, TWO, "paired"),
+    ("picks", ONE, TWO, "paired"),
+    ("says", ONE, TWO, "paired"),
+    ("nowhere", ONE, TWO, "failed"),
+]
+# Which way; the route and the predictions that the client gets; the count, None where it leads past the challenge.
+PLACES: list[tuple[Any, ...]] = [
+    ("branch", ONE, TWO, "root=branch,one", [1], "paired"),
+    ("unknown", ONE, TWO, "root=default,two", [2], None),
+    ("step", ONE, TWO, "root=step,one,two", [2], "paired"),
+    ("step", FAILS, TWO, "root=step,one!503", None, "champion_failed"),
+    ("last", ONE, TWO, "root=last,two,one", [1], "paired"),
+    ("last", ONE, FAILS, "root=last,two!503", None, None),
+    ("member", ONE, TWO, "root=member,one,two", None, "paired"),
+    ("route", ONE, TWO, "root=route,two", [2], None),
+    ("route", ONE, FAILS, "root=route,two!503,one", [1], "paired"),
+    ("twice", ONE, TWO, "root=twice,one,one", [1], "paired"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -122,74 +166,101 @@ def _forgotten(models: Models):
         models[name].forget()
 
 
-@pytest.mark.parametrize(
-    ("graph", "behaviours", "key", "status", "route", "predictions", "outcome"),
-    CASES,
-    ids=[f"{graph} {outcome}" for graph, *_, outcome in CASES],
-)
-async def test_every_place(system: Running, graph, behaviours, key, status, route, predictions, outcome):
-    """The client gets the champion's answer by the champion's way; the request is counted where it reached the challenge."""
-    watched = Watched(system, f"at-{graph}")
-    one, two, three = behaviours
-    headers = [*told(at_one=one, at_two=two, at_three=three), ("k", key)]
-    answer = await post(system, f"/at-{graph}", headers, BODY)
+def ids(cases: list[tuple[Any, ...]]) -> list[str]:
+    """What the cases are called."""
+    return [f"{number} {case[0]} {case[-1]}" for number, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("case", CHAMPIONS, ids=ids(CHAMPIONS))
+async def test_champions(system: Running, case):
+    """The client gets what the node answers, by the way that it took; a 2xx is paired, all else has failed."""
+    kind, one, two, status, way, predictions, outcome = case
+    watched = Watched(system, "anynode")
+    answer = await post(system, "/anynode", [*told(at_one=one, at_two=two, at_three=THREE), ("c", kind)], BODY)
     assert (answer.status, answer.complete) == (status, True)
-    assert route in {None, answer.header("x-extproc-route")}
+    taken = f"champion={kind}," if kind != "unknown" else ""
+    assert way is None or answer.header("x-extproc-route") == f"{taken}{way}"
     if predictions is not None:
         assert answer.json() == {"predictions": predictions}
-    if outcome is None:  # it leads past the challenge: a request that does not shows that nothing else was counted
-        at_duel = [*told(at_one=ONE, at_two=FAILS if graph in {"route"} else TWO, at_three=THREE), ("k", "x")]
-        assert (await post(system, f"/at-{graph}", at_duel, BODY)).status == 200
+    assert await watched.counts(1) == {outcome: 1}
+
+
+@pytest.mark.parametrize(("kind", "one", "two", "outcome"), RIVALS, ids=ids(RIVALS))
+async def test_challengers(system: Running, kind, one, two, outcome):
+    """The client knows nothing of the challenger's node, which answers or fails like a model."""
+    watched = Watched(system, "anynode")
+    headers = [*told(at_one=one, at_two=two, at_three=THREE), ("c", "three"), ("r", kind)]
+    answer = await post(system, "/anynode", headers, BODY)
+    assert (answer.status, answer.json()) == (200, THREE["json"])
+    assert answer.header("x-extproc-route") == "champion=three,three"
+    assert await watched.counts(1) == {outcome: 1}
+
+
+@pytest.mark.parametrize("case", PLACES, ids=ids(PLACES))
+async def test_places(system: Running, case):
+    """A request is counted where it reached the challenge, once; what follows is not the champion's."""
+    place, one, two, route, predictions, outcome = case
+    watched = Watched(system, "anyplace")
+    answer = await post(system, "/anyplace", [*told(at_one=one, at_two=two, at_three=THREE), ("c", place)], BODY)
+    assert answer.header("x-extproc-route") == route
+    assert answer.complete
+    if predictions is not None:
+        assert (answer.status, answer.json()) == (200, {"predictions": predictions})
+    # What leads past the challenge is counted nowhere: with one that does not, one was seen.
+    if outcome is None:
+        headers = [*told(at_one=ONE, at_two=TWO, at_three=THREE), ("c", "branch")]
+        assert (await post(system, "/anyplace", headers, BODY)).status == 200
     assert await watched.counts(1) == {outcome or "paired": 1}
 
 
-@pytest.mark.parametrize(("graph", "sees"), [("chain", BODY), ("step", BODY), ("last", b'{"predictions": [2]}')])
-async def test_the_challenger_has_what_the_champion_has(system: Running, models: Models, graph, sees):
+@pytest.mark.parametrize(
+    ("graph", "kind", "sees"),
+    [
+        ("anynode", "chain", BODY),
+        ("anyplace", "branch", BODY),
+        ("anyplace", "step", BODY),
+        ("anyplace", "last", b'{"predictions": [2]}'),
+    ],
+)
+async def test_the_challenger_has_what_the_champion_has(system: Running, models: Models, graph, kind, sees):
     """Its leg begins with what reached the challenge: the request, or the response of the step before."""
-    watched = Watched(system, f"at-{graph}")
-    answer = await post(system, f"/at-{graph}", told(at_one=ONE, at_two=TWO, at_three=THREE), BODY)
-    assert answer.status == 200
+    watched = Watched(system, graph)
+    headers = [*told(at_one=ONE, at_two=TWO, at_three=THREE), ("c", kind)]
+    assert (await post(system, f"/{graph}", headers, BODY)).status == 200
     assert await watched.counts(1) == {"paired": 1}
-    assert [seen.body for seen in models["at-one"].requests] == [sees]
-    assert [(seen.method, seen.path, seen.body) for seen in models["at-three"].requests] == [("POST", "/p", sees)]
-    ours, theirs = (models[name].requests[0] for name in ("at-one", "at-three"))
-    assert theirs.header("content-type") == ours.header("content-type") == "application/json"
-    assert [name for name, _ in theirs.headers if name.startswith("x-extproc-")] == []
+    (ours,), (theirs,) = models["at-one"].requests, models["at-three"].requests
+    for seen in (ours, theirs):
+        assert (seen.method, seen.path, seen.body) == ("POST", "/p", sees)
+        assert seen.header("content-type") == "application/json"
+        assert [name for name, _ in seen.headers if name.startswith("x-extproc-")] == []
 
 
 async def test_headers_of_a_challengers_call(system: Running, models: Models):
-    """It has the client's headers, as every model has, but asks for no encoding; the query is the client's."""
-    watched = Watched(system, "at-rivalchain")
+    """It has the client's headers, as every model has, and asks for no encoding; the query is the client's."""
+    watched = Watched(system, "anyplace")
     headers = [("x-own", "1"), ("accept-encoding", "br"), ("x-extproc-spoofed", "1"), ("authorization", "Bearer x")]
-    headers += told(at_one=ONE, at_two=TWO, at_three=THREE)
-    answer = await client.request(system.ingress_port, "POST", "/at-rivalchain?q=%2F", headers, BODY)
+    headers += [*told(at_one=ONE, at_three=THREE), ("c", "branch")]
+    answer = await client.request(system.ingress_port, "POST", "/anyplace?q=%2F", headers, BODY)
     assert answer.status == 200
     assert await watched.counts(1) == {"paired": 1}
-    (champion,), (rival,) = models["at-three"].requests, models["at-one"].requests
-    for name in ("x-own", "authorization", "x-request-id"):
-        assert champion.header(name) == rival.header(name) != None  # noqa: E711
-    assert (champion.header("accept-encoding"), rival.header("accept-encoding")) == ("br", "identity")
-    assert (champion.path, rival.path) == ("/p?q=%2F", "/p?q=%2F")
+    (ours,), (theirs,) = models["at-one"].requests, models["at-three"].requests
+    for name in ("x-own", "authorization", "x-request-id", "content-length"):
+        assert ours.header(name)
+        assert ours.header(name) == theirs.header(name)
+    assert (ours.header("accept-encoding"), theirs.header("accept-encoding")) == ("br", "identity")
+    assert (ours.path, theirs.path) == ("/p?q=%2F", "/p?q=%2F")
 
 
-async def test_a_split_champion_is_sticky(system: Running):
-    """Who is champion for a key is told by the split as ever, and all are compared with the same challenger."""
-    watched = Watched(system, "at-split")
-    headers = told(at_one=ONE, at_two=TWO, at_three=THREE)
+async def test_a_split_of_headers_alone(system: Running, models: Models):
+    """Who is champion for a key the split tells as ever; the challenger's chain goes on beside it."""
+    watched = Watched(system, "headersonly")
+    headers = told(at_one=ONE, at_two=TWO, at_three={"echo": True})
     found = {}
     for user in map(str, range(12)):
-        routes = {(await post(system, "/at-split", [*headers, ("k", user)], BODY)).header("x-extproc-route") for _ in "ab"}
+        answers = [await post(system, "/headersonly", [*headers, ("k", user)], BODY) for _ in range(2)]
+        routes = {answer.header("x-extproc-route") for answer in answers}
         assert len(routes) == 1
         found[user] = routes.pop()
-    assert set(found.values()) == {"root=default,duel.champion=x,one", "root=default,duel.champion=y,two"}
-    assert await watched.counts(24) == {"paired": 24}
-
-
-@pytest.mark.parametrize("graph", ["rivalchain", "chain", "made", "step"])
-async def test_a_second_time_is_no_pair(system: Running, graph):
-    """However often one asks, each request is one."""
-    watched = Watched(system, f"at-{graph}")
-    answers = await post_many(system, f"/at-{graph}", 30, told(at_one=ONE, at_two=TWO, at_three=THREE))
-    assert {answer.status for answer in answers} == {200}
-    assert await watched.counts(30) == {"paired": 30}
-    assert one_of(watched.report())["latency"]["champion"]["samples"] >= 30
+    assert set(found.values()) == {"root.champion=one,one", "root.champion=two,two"}
+    assert await watched.counts(24) == {"unparsable": 24}
+    assert [seen.body for seen in models["at-three"].requests] == [BODY] * 48

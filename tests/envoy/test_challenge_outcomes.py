@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.envoy.challenged import LIMIT, Watched, one_of, told
+from tests.envoy.challenged import LIMIT, Watched, one_of, post, post_many, told
 from tests.envoy.models import Models
 from tests.envoy.running import Running
 from tests.kit import client
@@ -66,16 +66,8 @@ spec:
   nodes:
     root:
       challenge:
-        champion: champ
+        champion: {switch: {cases: [{when: '"x-down" in request.headers', to: down}], default: champ}}
         challengers: [{name: rival, to: rival}, {name: down, to: down}, {name: hasty, to: hasty}]
----
-apiVersion: extproc.dev/v1
-kind: InferenceGraph
-metadata: {name: fallen}
-spec:
-  match: [{path: /fallen}]
-  models: {rival: {url: "http://<fates-rival>/p"}, down: {url: "http://<down>/p"}}
-  nodes: {root: {challenge: {champion: down, challengers: [{name: rival, to: rival}]}}}
 ---
 apiVersion: extproc.dev/v1
 kind: InferenceGraph
@@ -88,7 +80,7 @@ spec:
 OK = {"json": {"predictions": [1, 2]}}
 HANG = {"stop": "hang"}
 # Champion, challenger; what becomes of the request, and whose answer it was that could not be compared.
-CASES: dict[str, tuple[dict, dict, str]] = {
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "both answer": (OK, OK, "paired"),
     "they disagree": (OK, {"json": {"predictions": [3, 4]}}, "paired"),
     "another 2xx": ({**OK, "status": 201}, {**OK, "status": 203}, "paired"),
@@ -205,22 +197,20 @@ async def test_a_compressed_response_that_grows(system: Running, models: Models)
 async def test_every_challenger_has_its_own_count(system: Running):
     """One that is down, one that is hasty and one that answers: all are told apart, and each has every request."""
     watched = Watched(system, "unreachable")
-    headers = told(fates_champ=OK, fates_rival={**OK, "delay": 0.4})
-    answers = await asyncio.gather(
-        *(client.request(system.ingress_port, "POST", "/unreachable", headers, b"{}") for _ in range(5))
-    )
-    assert [answer.status for answer in answers] == [200] * 5
-    assert await watched.counts(5, "rival") == {"paired": 5}
-    assert await watched.counts(5, "down") == {"failed": 5}
-    assert await watched.counts(5, "hasty") == {"timeout": 5}
+    answers = await post_many(system, "/unreachable", 50, told(fates_champ=OK, fates_rival={**OK, "delay": 0.5}))
+    assert [(answer.status, answer.json()) for answer in answers] == [(200, OK["json"])] * 50
+    assert await watched.counts(50, "rival") == {"paired": 50}
+    assert await watched.counts(50, "down") == {"failed": 50}
+    assert await watched.counts(50, "hasty") == {"timeout": 50}
 
 
 async def test_a_champion_that_is_down(system: Running):
     """What Envoy answers in its place is no answer of the champion's."""
-    watched = Watched(system, "fallen")
-    answer = await client.request(system.ingress_port, "POST", "/fallen", told(fates_rival=OK), b"{}")
+    watched = Watched(system, "unreachable")
+    answer = await post(system, "/unreachable", [("x-down", "1"), *told(fates_rival=OK)])
     assert (answer.status, answer.json()["error"]["code"]) == (502, "upstream_failed")
-    assert await watched.counts(1) == {"champion_failed": 1}
+    for name in ("rival", "down", "hasty"):
+        assert await watched.counts(1, name) == {"champion_failed": 1}
 
 
 @pytest.mark.parametrize("content_type", ["application/grpc", "application/grpc+proto"])

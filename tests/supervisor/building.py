@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from typing import TYPE_CHECKING, Any
 
 from extproc.challenge.store.failure import StoreError
@@ -14,6 +13,7 @@ from extproc.supervisor.state import State
 from tests.plan.building import graph
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 

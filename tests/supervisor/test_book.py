@@ -37,6 +37,11 @@ def standing(folder: Path):
     return found
 
 
+def files(folder: Path) -> list[Path]:
+    """The database's files."""
+    return list(folder.glob("evidence.db*"))
+
+
 def counted(book: Book, life: str, count: int) -> None:
     """Write a life's ledger, as its worker does."""
     ledger = Ledger(book.ledger(life))
@@ -268,14 +273,14 @@ async def test_the_database_goes_away_and_comes_back(tmp_path: Path):
         file, aside = tmp_path / "evidence.db", tmp_path / "aside"
         await book.call(store.close)
         aside.mkdir()
-        for one in list(tmp_path.glob("evidence.db*")):
+        for one in files(tmp_path):
             one.rename(aside / one.name)
         file.mkdir()
         book.took("l1", [window(2, 3)])
         await until(lambda: "away" in repr(book))
         book.took("l1", [window(3, 6)])
         file.rmdir()
-        for one in list(aside.iterdir()):
+        for one in files(aside):
             one.rename(tmp_path / one.name)
         await book.settled(WAIT)
         assert "well" in repr(book)
@@ -289,7 +294,7 @@ async def test_the_store_is_kept_private(tmp_path: Path):
         async with opened(tmp_path) as (book, _):
             book.took("l1", [window(1, 1)])
             await book.settled(WAIT)
-            modes = {file.name: oct(file.stat().st_mode)[-3:] for file in tmp_path.glob("evidence.db*")}
+            modes = {file.name: oct(file.stat().st_mode)[-3:] for file in files(tmp_path)}
     finally:
         os.umask(old)
     assert modes["evidence.db"] == "600"

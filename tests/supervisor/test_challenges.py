@@ -1,16 +1,18 @@
 """Reports, promotions and rollbacks over a real store; what puts graphs in force is a list."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from extproc.admin.challenges import NotThere, Refused
 from extproc.challenge.evidence import PAIRED, Evidence
-from extproc.challenge.store.feedback import Feedback
 from extproc.challenge.store.failure import StoreError
+from extproc.challenge.store.feedback import Feedback
 from extproc.errors import StartError
 from extproc.graph.challenged import challenge_key
 from extproc.supervisor import watch as watch_module
@@ -19,6 +21,11 @@ from extproc.supervisor.promotions import Promotions
 from tests.challenge.store.building import record, window
 from tests.plan.building import graph
 from tests.supervisor.building import AWAY, WAIT, duel, opened, raw_node
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from extproc.graph import Graph
 
 PLAIN = graph("models: {a: {url: 'http://a'}}\nnodes: {root: {split: {routes: [{to: a, weight: 1}]}}}", name="plain")
 
@@ -30,7 +37,7 @@ class Scene:
         self.book, self.store = book, store
         self.promotions = Promotions(folder)
         self.graphs = self.promotions.applied(graphs)
-        self.loaded: list = []
+        self.loaded: list[Graph] = []
         self.trouble: list[BaseException] = []
         self.challenges = Challenges(book, self.graphs, Changes(self.promotions, self.load) if ours else None)
 
@@ -56,7 +63,7 @@ async def scene(tmp_path: Path):
         yield Scene(tmp_path, book, store, duel(), PLAIN)
 
 
-def events(report) -> list[tuple]:
+def events(report) -> list[Any]:
     """The decisions of a report."""
     return [(one["event"], one["challenger"], one["forced"]) for one in report["decisions"]]
 
@@ -370,7 +377,7 @@ async def test_what_is_shown_while_the_store_hangs(scene: Scene, monkeypatch: py
     assert len(await _fresh(scene)) == 1
 
 
-async def _fresh(scene: Scene) -> list:
+async def _fresh(scene: Scene) -> list[Any]:
     """The latest reports, looked at anew."""
     scene.challenges._watch._looked = 0.0
     return list(await scene.challenges.latest())

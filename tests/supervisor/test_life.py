@@ -1,5 +1,7 @@
 """What a worker told is summed up until it can be booked: nothing is lost but records, and those are counted."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +27,8 @@ WINDOWS = st.lists(
         st.integers(0, 10**6),
         st.sampled_from(["", "at"]),
         st.integers(0, 9),
-        st.integers(0, 9),
-        st.integers(0, 3),
+        failed=st.integers(0, 9),
+        records=st.integers(0, 3),
     ),
     max_size=8,
 )

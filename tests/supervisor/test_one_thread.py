@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -37,7 +38,7 @@ async def test_one_after_the_other():
             raise KeyError(number)
         return number * 2
 
-    asked = [asyncio.create_task(thread.call(lambda number=number: work(number))) for number in range(6)]
+    asked = [asyncio.create_task(thread.call(partial(work, number))) for number in range(6)]
     found = await asyncio.gather(*asked, return_exceptions=True)
     assert done == list(range(6))
     assert len(where) == 1

@@ -128,6 +128,18 @@ def test_a_life_is_closed_by_two(shared):
     assert outcomes(one.read(CHALLENGE)) == {PAIRED: 20, INTERRUPTED: 80}
 
 
+def test_writers_wait_for_each_other(opened):
+    """Writers that read before they write, at the same time, wait for each other on SQLite too, and none fails."""
+    stores = [opened("w1"), opened("w2")]
+
+    def tell(store):
+        taken = [store.feedback([Feedback(f"r{number}", 1)]) for number in range(40)]
+        return sum(one.unknown for one in taken)
+
+    assert at_once(*(lambda store=store: tell(store) for store in stores)) == [40, 40]
+    assert stores[0].read(CHALLENGE).waiting == 40
+
+
 def test_a_reader_sees_one_moment(opened):
     """While batches are booked, every reading has all of a batch or nothing of it."""
     writer, reader = opened("w1"), opened("w2")
