@@ -19,7 +19,7 @@ TOKEN = "s3cret"
 
 def refused(remote: str | None, headers: dict[str, str], token: str | None = TOKEN) -> str | None:
     """Why a request from an address is refused."""
-    request: Any = SimpleNamespace(headers=CIMultiDict(headers), host=headers["host"], remote=remote)
+    request: Any = SimpleNamespace(headers=CIMultiDict(headers), remote=remote)
     return refusal(request, token)
 
 

@@ -59,7 +59,7 @@ class Holding(asyncio.Protocol):
 
 async def test_requests_leave_on_schedule():
     """Nobody waits for an answer before the next request, and each latency runs from the time it was due."""
-    held = []
+    held: list[asyncio.Transport] = []
     async with serving(lambda: Holding(held)) as port:
         sent = await OpenLoop(port, get, RATE).run(Holding.until / RATE)
     assert (sent.asked, sent.requests, dict(sent.statuses), dict(sent.errors)) == (40, 40, {200: 40}, {})
