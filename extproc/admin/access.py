@@ -25,7 +25,7 @@ def refusal(request: web.Request, token: str | None) -> str | None:
     origin = request.headers.get("origin")
     if origin is not None and _split(origin).netloc != host:
         return "pages of other sites may change nothing here"
-    if not (_is_loopback(request.remote) and _is_loopback(_name(host))):
+    if not (_is_here(request.remote) and _is_here(_name(host))):
         how = f"Authorization: Bearer, with the value of {TOKEN_VARIABLE} there"
         return f"what changes something needs a request from the same machine, or {how}"
     return None
@@ -52,10 +52,12 @@ def _split(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def _is_loopback(name: str | None) -> bool:
+def _is_here(name: str | None) -> bool:
+    """Tell whether an address or name is this machine's own for itself: also that of all addresses it listens at."""
     if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name or "").is_loopback
+        address = ipaddress.ip_address(name or "")
     except ValueError:
         return False
+    return address.is_loopback or address.is_unspecified

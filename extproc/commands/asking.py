@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,9 +16,11 @@ from extproc.errors import ExtprocError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Sequence
 
 PATIENCE = 30.0  # seconds: a promotion on a loaded machine takes a few
 OK = 200
+DONE = ("graph", "challenger", "champion", "generation", "forced", "seconds")  # of a promotion or a rollback
 
 
 class NoAnswer(ExtprocError):  # noqa: N818 - it says what happened
@@ -36,36 +39,37 @@ def add_admin(parser: ArgumentParser) -> None:
 
 def ask(admin: str, method: str, path: str, *, accept: str = "application/json", body: object = None) -> bytes:
     """Return what the admin address answers. Raises NoAnswer."""
-    host, port = host_and_port(admin)
     headers: dict[str, str | bytes] = {"accept": accept}
     if token := os.environb.get(TOKEN_VARIABLE.encode(), b"").strip():
         headers["authorization"] = b"Bearer " + token
     content = None
     if body is not None:
         content, headers["content-type"] = msgspec.json.encode(body), "application/json"
-    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+    host, port = host_and_port(admin)
     try:
-        connection.request(method, path, content, headers)
-        answer = connection.getresponse()
-        said = answer.read()
+        with closing(http.client.HTTPConnection(host, port, timeout=PATIENCE)) as connection:
+            connection.request(method, path, content, headers)
+            answer = connection.getresponse()
+            said = answer.read()
     except (OSError, http.client.HTTPException) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "no answer"
         raise NoAnswer(f"{admin}: {what}; is extproc up running, and is that its --admin?") from None
     except ValueError:  # whose text may hold the token
         raise NoAnswer(f"{admin} cannot be asked: is that an address, and {TOKEN_VARIABLE} a token?") from None
-    finally:
-        connection.close()
     if answer.status != OK:
         raise NoAnswer(_message(said, answer.status))
     return said
 
 
-def ask_json(admin: str, method: str, path: str, body: object = None) -> Any:
-    """Return the JSON document that the admin address answers. Raises NoAnswer."""
+def ask_json(admin: str, method: str, path: str, body: object = None, *, holds: Sequence[str] = ()) -> Any:
+    """Return the JSON document that the admin address answers, an object that ``holds`` these. Raises NoAnswer."""
     try:
-        return msgspec.json.decode(ask(admin, method, path, body=body))
-    except msgspec.DecodeError:
-        raise NoAnswer(f"{admin} does not answer as extproc does; is that its --admin?") from None
+        found = msgspec.json.decode(ask(admin, method, path, body=body), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = None
+    if found is None or not found.keys() >= set(holds):
+        raise NoAnswer(f"{admin} does not answer as extproc does; is that its --admin?")
+    return found
 
 
 def challenge_path(graph: str, rest: str = "") -> str:
@@ -76,5 +80,5 @@ def challenge_path(graph: str, rest: str = "") -> str:
 def _message(said: bytes, status: int) -> str:
     try:
         return str(msgspec.json.decode(said)["error"]["message"])
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return f"the admin address answered {status}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from extproc.commands.asking import add_admin, ask_json, challenge_path
+from extproc.commands.asking import DONE, add_admin, ask_json, challenge_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -33,7 +33,7 @@ def arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Promote; 1 where that is refused."""
     order = {"challenger": options.challenger, "force": options.force}
-    done = ask_json(options.admin, "POST", challenge_path(options.graph, "/promote"), order)
+    done = ask_json(options.admin, "POST", challenge_path(options.graph, "/promote"), order, holds=DONE)
     if options.json:
         print(json.dumps(done, indent=2))
     else:

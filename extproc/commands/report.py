@@ -10,6 +10,7 @@ from extproc.commands.asking import NoAnswer, add_admin, ask, ask_json, challeng
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+REPORT = ("graph", "generation", "champion", "eligible", "challengers")
 EXAMPLES = """\
 examples:
   extproc report                            # every challenge
@@ -37,7 +38,7 @@ def run(options: Namespace) -> int:
     graphs = [options.graph] if options.graph else _all(options.admin)
     if options.html:
         return _page(options.admin, graphs)
-    reports = [ask_json(options.admin, "GET", challenge_path(graph)) for graph in graphs]
+    reports = [ask_json(options.admin, "GET", challenge_path(graph), holds=REPORT) for graph in graphs]
     if options.json:
         import json
 
@@ -56,7 +57,7 @@ def run(options: Namespace) -> int:
 
 
 def _all(admin: str) -> list[str]:
-    return [one["graph"] for one in ask_json(admin, "GET", "/challenges")["challenges"]]
+    return [one["graph"] for one in ask_json(admin, "GET", "/challenges", holds=["challenges"])["challenges"]]
 
 
 def _page(admin: str, graphs: list[str]) -> int:

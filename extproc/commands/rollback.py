@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from extproc.commands.asking import add_admin, ask_json, challenge_path
+from extproc.commands.asking import DONE, add_admin, ask_json, challenge_path
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -26,7 +26,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Roll back; 1 where there is nothing to."""
-    done = ask_json(options.admin, "POST", challenge_path(options.graph, "/rollback"))
+    done = ask_json(options.admin, "POST", challenge_path(options.graph, "/rollback"), holds=DONE)
     if options.json:
         print(json.dumps(done, indent=2))
     else:

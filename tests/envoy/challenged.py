@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import json
+import urllib.parse
 from typing import TYPE_CHECKING, Any
 
 from tests.envoy import models as placeholders
@@ -40,9 +43,11 @@ class Watched:
 
     def report(self) -> dict[str, Any]:
         """The report as it is now."""
-        status, kind, text = self._system.admin(f"/challenges/{self._graph}")
-        assert (status, kind.partition(";")[0]) == (200, "application/json"), text
-        found: dict[str, Any] = json.loads(text)
+        where = urllib.parse.urlsplit(self._system.admin_url)
+        connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=WAIT_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("GET", f"/challenges/{self._graph}", headers={"accept": "application/json"})
+            found: dict[str, Any] = json.load(connection.getresponse())
         for one in found["challengers"]:
             assert sum(one["counts"].values()) == found["eligible"], one
         return found
@@ -71,7 +76,21 @@ class Watched:
 
     async def counts(self, requests: int, challenger: str = "rival", within: float = WAIT_SECONDS) -> dict[str, int]:
         """What became of so many requests, for one challenger: the counts that are not 0."""
-        found = one_of(await self.settled(requests, within), challenger)["counts"]
+        return self._new(await self.settled(requests, within), challenger)
+
+    async def all_counts(self, least: int, challenger: str = "rival") -> dict[str, int]:
+        """The same once at least so many were seen: where a killed worker took others along, nobody knows how many."""
+
+        def found() -> dict[str, int] | None:
+            report = self.report()
+            settled = report["eligible"] - self._eligible >= least and not any(map(pending, report["challengers"]))
+            return self._new(report, challenger) if settled else None
+
+        counts: dict[str, int] = await eventually(found)
+        return counts
+
+    def _new(self, report: dict[str, Any], challenger: str) -> dict[str, int]:
+        found = one_of(report, challenger)["counts"]
         return {name: new for name, count in found.items() if (new := count - self._counts[challenger][name])}
 
 

@@ -226,15 +226,18 @@ async def test_trailers_of_a_response(system: Running, graph, chunks):
 
 @pytest.mark.parametrize("graph", ["streamsh2", "streamsh2read"])
 async def test_trailers_of_a_request(system: Running, models: Models, graph):
-    """They reach the champion, and the body that they follow the challenger."""
+    """They reach the champion behind the body, which is there once, whether or not a challenger can have it."""
     watched = Watched(system, graph)
-    models["streams-champ-h2"].forget()
+    champion = models["streams-champ-h2"]
+    champion.forget()
     headers = told(streams_champ_h2=ANSWER, streams_rival=ANSWER)
     body, trailers = b'{"instances": [1]}', [("x-sent", "after")]
-    answer = await client.h2_request(system.ingress_port, "POST", f"/{graph}", headers, body, trailers=trailers)
-    assert (answer.status, answer.json(), answer.complete) == (200, ANSWER["json"], True)
-    assert [(seen.body, seen.trailers) for seen in models["streams-champ-h2"].requests] == [(body, trailers)]
-    assert await watched.counts(1) == {"paired": 1}
+    for _ in range(20):
+        answer = await client.h2_request(system.ingress_port, "POST", f"/{graph}", headers, body, trailers=trailers)
+        assert (answer.status, answer.json(), answer.complete) == (200, ANSWER["json"], True)
+    counts = await watched.counts(20)
+    assert [(seen.body, seen.trailers) for seen in champion.requests] == [(body, trailers)] * 20
+    assert counts in ({"paired": 20}, {"unsupported": 20})
 
 
 @pytest.mark.parametrize("graph", ["streamsh2", "streamsh2read"])
