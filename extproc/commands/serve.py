@@ -77,6 +77,7 @@ def run(options: Namespace) -> int:
 
 
 def _tell(sidecar: Sidecar) -> None:
-    print(f"ready  listening at {', '.join(sidecar.worker.server.addresses)}", flush=True)
+    admin = f"   admin: http://{sidecar.admin.address}" if sidecar.admin else ""
+    print(f"ready  listening at {', '.join(sidecar.worker.server.addresses)}{admin}", flush=True)
     for plan in sidecar.plans:
         print(f"  {plan!r}", flush=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from betterproto2 import Casing
-from envoy_data_plane.envoy.service.discovery.v3 import DiscoveryResponse
 from envoy_data_plane.google.protobuf import Any as Packed
 
 from extproc.envoy.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, bootstrap
@@ -40,6 +40,7 @@ class Builder:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._graphs: dict[str, GraphTables] = {}
+        self._before: dict[str, GraphTables] = {}
 
     def __repr__(self) -> str:
         """Say the graphs it knows."""
@@ -57,15 +58,24 @@ class Builder:
 
     def of_graphs(self, plans: Sequence[Plan]) -> dict[str, str]:
         """Return the files that change with the graphs: clusters, and both tables of routes."""
-        self._graphs = {plan.id: self._graphs.get(plan.id) or _tables(plan) for plan in plans}
-        parts = [(plan, self._graphs[plan.id]) for plan in plans]
-        clusters = [cluster for _, tables in parts for cluster in tables.clusters]
-        bare = _converted(ingress_routes([], {})), _converted(egress_routes([], {}))
+        known = self._before | self._graphs
+        tables = {plan.id: known.get(plan.id) or _tables(plan) for plan in plans}
+        self._before, self._graphs = self._graphs, tables  # a rollback finds what it goes back to
+        parts = [(plan, tables[plan.id]) for plan in plans]
+        clusters = [cluster for one in tables.values() for cluster in one.clusters]
+        ingress = merged_table(self._bare.ingress, [(plan, one.ingress) for plan, one in parts])
+        egress = merged_table(self._bare.egress, [(plan, one.egress) for plan, one in parts])
         return {
-            CLUSTERS_FILE: _response([_converted(processor_cluster(self._layout.processors)), *clusters]),
-            INGRESS_ROUTES_FILE: _response([merged_table(bare[0], [(plan, one.ingress) for plan, one in parts])]),
-            EGRESS_ROUTES_FILE: _response([merged_table(bare[1], [(plan, one.egress) for plan, one in parts])]),
+            CLUSTERS_FILE: _response([*self._bare.clusters, *clusters]),
+            INGRESS_ROUTES_FILE: _response([ingress]),
+            EGRESS_ROUTES_FILE: _response([egress]),
         }
+
+    @cached_property
+    def _bare(self) -> GraphTables:
+        """What stands in the files without any graph."""
+        processors = _converted(processor_cluster(self._layout.processors))
+        return GraphTables([processors], _converted(ingress_routes([], {})), _converted(egress_routes([], {})))
 
 
 def _tables(plan: Plan) -> GraphTables:
@@ -83,8 +93,8 @@ def _tables(plan: Plan) -> GraphTables:
 
 def _converted(resource: Any) -> Resource:
     """Return a resource as it stands in a file, with its type."""
-    found: Resource = DiscoveryResponse(resources=[Packed.pack(resource)]).to_dict(casing=Casing.SNAKE)["resources"][0]
-    return found
+    url = Packed.pack(type(resource)()).type_url  # of an empty one: packing this one, and unpacking it, takes as long
+    return {"@type": url, **resource.to_dict(casing=Casing.SNAKE)}
 
 
 def _response(resources: Sequence[Resource]) -> str:

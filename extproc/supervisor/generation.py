@@ -55,6 +55,8 @@ class Generations:
 
     async def _tell_envoy(self, files: Mapping[str, str]) -> None:
         changed = {name: text for name, text in files.items() if self._files.get(name) != text}
+        for name in changed:
+            self._files.pop(name, None)  # should only some of them be written, the next generation writes all
         try:
             write(self._layout.folder, changed)
         except OSError as error:

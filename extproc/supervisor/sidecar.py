@@ -57,6 +57,7 @@ class Sidecar:
     def __init__(self, worker: Worker, challenges: Watched | NoChallenges) -> None:
         self.worker = worker
         self.challenges = challenges
+        self.admin: AdminServer | None = None
 
     @property
     def plans(self) -> Sequence[Plan]:
@@ -92,9 +93,9 @@ async def serve(asked: Alone, graphs: Sequence[Graph], plans: Sequence[Plan], re
             await stack.enter_async_context(_beside(_book(kept, life, worker)))
             await stack.enter_async_context(_beside(sidecar.challenges.run()))
         if asked.admin is not None:
-            admin = AdminServer(sidecar, *asked.admin, os.environ.get(TOKEN_VARIABLE))
-            await admin.start()
-            stack.push_async_callback(admin.stop)
+            sidecar.admin = AdminServer(sidecar, *asked.admin, os.environ.get(TOKEN_VARIABLE))
+            await sidecar.admin.start()
+            stack.push_async_callback(sidecar.admin.stop)
         worker.listening.add_done_callback(lambda _: ready(sidecar))
         await worker.run()
 

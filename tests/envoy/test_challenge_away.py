@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.envoy.challenged import Watched, one_of, post, post_many, told
+from tests.envoy.challenged import Watched, post, post_many, told
 from tests.envoy.running import eventually, running
 from tests.kit import client
+from tests.kit.behaviour import PATTERN
 from tests.kit.client import RawConnection
 
 if TYPE_CHECKING:
@@ -46,8 +47,14 @@ SYSTEM = "\n---\n".join(
 )
 OPEN, SHUT = ["open", "openreading"], ["shut", "shutreading"]
 OK = {"json": {"predictions": [1]}}
-PIECES = 8
 SIZE = 80_000
+WHOLE = (PATTERN * (SIZE // len(PATTERN) + 1))[:SIZE]
+# How far the champion is with its answer: amid its body, of known length and not, and before its headers.
+BEGUN: dict[str, dict[str, Any]] = {
+    "amid": {"stop_at": "middle"},
+    "in chunks": {"stop_at": "middle", "chunks": 4},
+    "not yet": {},
+}
 WRONG = ("spurious_msgs_received", "rejected_header_mutations", "update_rejected")
 
 
@@ -102,45 +109,35 @@ async def test_without_a_processor(system: Running, models: Models):
         assert await one.counts(1) == {"paired": 1}
 
 
-@pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "content-length"])
-@pytest.mark.parametrize("graph", OPEN + SHUT)
-async def test_a_worker_killed_amid_an_answer(system: Running, models: Models, graph, chunked):
-    """The client still gets the whole of what the champion answers, of an open graph and of a closed one."""
-    watched = Watched(system, graph)
-    rival = told(lost_rival=OK)
-    how = (
-        {"size": SIZE, "chunks": PIECES, "every": 0.2}
-        if chunked
-        else {"size": SIZE, "stop": "hang", "stop_at": "middle"}
-    )
-    models["lost-champ"].released.clear()
-    async with await RawConnection.open(system.ingress_port) as connection:
-        await connection.send(client.encode("POST", f"/{graph}", [*rival, *told(lost_champ=how)], b"{}"))
-        answer = await connection.head()
-        await models["lost-rival"].wait_for_ended(1)
-        killed = kill(system)
-        models["lost-champ"].release()
-        await connection.body(answer)
-    assert (answer.status, answer.complete, len(answer.body)) == (200, True, SIZE)
-    assert answer.body == (bytes(range(256)) * 400)[:SIZE]
-    await eventually(lambda: len(system.workers() - killed) == 2)
-    assert await watched.counts(1) == {"interrupted": 1}
-
-
-async def test_a_worker_killed_before_the_answer(system: Running, models: Models):
-    """The champion's call is Envoy's: it goes on without the processor."""
-    watched = Watched(system, "shut")
-    models["lost-champ"].released.clear()
-    headers = told(lost_champ={**OK, "stop": "hang"}, lost_rival=OK)
-    asking = asyncio.create_task(post(system, "/shut", headers))
-    await models["lost-champ"].wait_for_requests(1)
-    await models["lost-rival"].wait_for_ended(1)
+async def test_workers_killed_amid_answers(system: Running, models: Models):
+    """Clients still get the whole of what the champion answers, of open graphs and closed ones, begun or not."""
+    watched = {name: Watched(system, name) for name in OPEN + SHUT}
+    champion, rival = models["lost-champ"], models["lost-rival"]
+    champion.released.clear()
+    connections = [
+        await begun(system, name, {"size": SIZE, "stop": "hang", **how}) for name in watched for how in BEGUN.values()
+    ]
+    await champion.wait_for_requests(len(connections))
+    await rival.wait_for_ended(len(connections))
+    heads = [await connection.head() for connection in connections[:: len(BEGUN)]]
     killed = kill(system)
-    models["lost-champ"].release()
-    answer = await asking
-    assert (answer.status, answer.json()) == (200, OK["json"])
+    champion.release()
+    for number, connection in enumerate(connections):
+        answer = await connection.head() if number % len(BEGUN) else heads.pop(0)
+        await connection.body(answer)
+        assert (answer.status, answer.complete, answer.body == WHOLE) == (200, True, True)
+        await connection.close()
     await eventually(lambda: len(system.workers() - killed) == 2)
-    assert await watched.counts(1) == {"interrupted": 1}
+    for one in watched.values():
+        assert await one.counts(len(BEGUN)) == {"interrupted": len(BEGUN)}
+
+
+async def begun(system: Running, graph: str, champion: dict[str, Any]) -> RawConnection:
+    """Sends a request whose answer is not read yet."""
+    connection = await RawConnection.open(system.ingress_port)
+    headers = told(lost_champ=champion, lost_rival=OK)
+    await connection.send(client.encode("POST", f"/{graph}", headers, b"{}"))
+    return connection
 
 
 async def test_a_worker_stopped_amid_an_answer(system: Running, models: Models):
