@@ -95,6 +95,7 @@ async def test_either_transport(place: Path, transport: str):
         await check_duel(system)
         await check_lines(system)
         await check_leaving(system)
+        await check_closing(system)
         assert {name: count for name, count in system.stats(FAULTS).items() if count} == {}
         assert (processor.poll(), theirs.poll()) == (None, None)
     assert (processor.returncode, "Traceback" in said.read_text(), "ERROR" in said.read_text()) == (0, False, False)
@@ -113,6 +114,7 @@ async def check_duel(system: Running) -> None:
     for body in BODIES + UPLOADS:
         answer = await post(system, "/duel", told(own_champ={"echo": True}, own_rival=OK), body)
         assert (answer.status, answer.body == body) == (200, True)
+    assert {name: count for name, count in system.stats(FAULTS).items() if count} == {}
     counts = await watched.counts(len(ANSWERS) + len(BODIES) + len(UPLOADS))
     # Of an echo nothing can be compared.
     assert counts == {"paired": 3, "unparsable": 3 + len(BODIES), "champion_failed": 1, "too_large": 2 + len(UPLOADS)}
@@ -139,3 +141,11 @@ async def check_leaving(system: Running) -> None:
         await watched.seen(1)
         connection.reset()
     assert await watched.counts(1) == {"champion_failed": 1}
+
+
+async def check_closing(system: Running) -> None:
+    """One that closes its connection when it has read all of its answer has not."""
+    watched = Watched(system, "duel")
+    answers = await post_many(system, "/duel", 150, told(own_champ={"echo": True}, own_rival=OK), BODIES[1])
+    assert {answer.body for answer in answers} == {BODIES[1]}
+    assert await watched.counts(150) == {"unparsable": 150}
