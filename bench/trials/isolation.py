@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bench.trials.clock import run
 from bench.trials.open_loop import OpenLoop
-from bench.trials.scene import Found, System, graph, models, post, system
+from bench.trials.scene import Found, System, graph, models, post, system, waited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,11 +47,16 @@ ASKED = {"10 %": 1.05, "100 %": 1.15}
 
 @dataclass(frozen=True)
 class Round:
-    """One round of one system, in milliseconds; ``late`` is the generator's own."""
+    """One round of one system, in milliseconds; ``late`` is the generator's own.
+
+    ``waited`` is for how many of each second's milliseconds Envoy and worker were ready to run and had no CPU: where it is
+    large, something else on the machine is what was measured.
+    """
 
     p50: float
     p99: float
     late: float
+    waited: float
 
 
 def isolation(options: Options) -> Found:
@@ -86,12 +91,14 @@ def _measure(systems: dict[str, System], options: Options) -> dict[str, list[Rou
 
 def _round(subject: System, seconds: float) -> Round:
     requests = [post(NAME, [[number / 8]]) for number in range(64)]
+    before = waited(subject.pids)
 
     async def load() -> Round:
         sent = await OpenLoop(subject.port, lambda number: requests[number % len(requests)], RATE).run(seconds)
         if sent.errors or set(sent.statuses) != {200}:
             raise RuntimeError(f"the load was not answered well: {dict(sent.statuses)} {dict(sent.errors)}")
-        return Round(*(1e3 * one for one in (sent.quantile(0.5), sent.quantile(0.99), sent.late_p99)))
+        without = (waited(subject.pids) - before) / seconds
+        return Round(*(1e3 * one for one in (sent.quantile(0.5), sent.quantile(0.99), sent.late_p99, without)))
 
     return run(load())
 
@@ -101,13 +108,16 @@ def _found(measured: dict[str, list[Round]], counts: dict[str, dict[str, int]]) 
         name: {quantile: _ratios(measured["alone"], measured[name], quantile) for quantile in ("p50", "p99")}
         for name in ASKED
     }
-    figures: dict[str, object] = {"alone, p50 / p99 ms": f"{_middle(measured['alone'])}"}
+    figures: dict[str, object] = {"alone, p50 / p99 ms": _middle(measured["alone"])}
     for name, found in ratios.items():
         figures[f"{name} sampled, p50 / p99 ms"] = _middle(measured[name])
         figures[f"{name} sampled, p99 over alone"] = f"{median(found['p99']):.3f}, by round {_row(found['p99'])}"
         figures[f"{name} sampled, p50 over alone"] = f"{median(found['p50']):.3f}, by round {_row(found['p50'])}"
         figures[f"{name} sampled, what became of the legs"] = _counts(counts[name])
     figures["the generator was late, p99 ms"] = f"{max(one.late for rounds in measured.values() for one in rounds):.2f}"
+    figures["without a CPU, ms of each second"] = ", ".join(
+        f"{name} {median(one.waited for one in rounds):.0f}" for name, rounds in measured.items()
+    )
     met = all(median(ratios[name]["p99"]) <= asked for name, asked in ASKED.items())
     asked = "; ".join(f"{name} sampled: p99 <= {bound} x" for name, bound in ASKED.items())
     data = {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -152,6 +153,12 @@ def post(name: str, instances: Sequence[Sequence[float]], *headers: str) -> byte
     """Return a request with V1 instances."""
     body = json.dumps({"instances": instances}).encode()
     return encode(f"/{name}", host=HOST, headers=["content-type: application/json", *headers], body=body)
+
+
+def waited(pids: Sequence[int]) -> float:
+    """Return the seconds for which processes were ready to run and had no CPU: what others on the machine cost them."""
+    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
 
 
 def total(challenger: Mapping[str, Any]) -> int:

@@ -169,8 +169,9 @@ class _Supervisor:
         return self._said.get_write_buffer_size() < UNREAD
 
     def say(self, message: object) -> None:
-        """Tell it something, without waiting."""
-        self._said.write(msgspec.json.encode(message) + b"\n")
+        """Tell it something, without waiting; nothing once it is gone."""
+        if not self._said.is_closing():
+            self._said.write(msgspec.json.encode(message) + b"\n")
 
     async def close(self) -> None:
         """Return when all was taken, or the other side is gone."""

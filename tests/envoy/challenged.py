@@ -157,7 +157,7 @@ def as_shown(answer: Response) -> dict[str, Any]:
 
 
 class GigabyteStub(ModelStub):
-    """Answers each request with a gigabyte, as fast as it is read; ``<huge:NAME>``."""
+    """Answers each request with a gigabyte that it does not announce, as fast as it is read; ``<huge:NAME>``."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -165,7 +165,7 @@ class GigabyteStub(ModelStub):
 
     async def play(self, seen: Seen, behaviour: Behaviour, line: Line) -> None:  # noqa: ARG002 -- it has one behaviour
         """Answers."""
-        await line.head(200, [("content-type", "application/json")], GIGABYTE)
+        await line.head(200, [("content-type", "application/json")], None)
         piece = b" " * PIECE
         for _ in range(GIGABYTE // PIECE):
             await line.piece(piece)

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 import pytest
 
 from tests.envoy.challenged import LIMIT, Watched, framed, post, told
 from tests.envoy.models import Models
-from tests.envoy.running import Running
+from tests.envoy.running import Running, eventually
 from tests.kit import client
 from tests.kit.behaviour import PATTERN
 from tests.kit.client import NoResponse, RawConnection, Response
@@ -47,6 +48,7 @@ MAX_BODY = 16 * 1024
 MEGABYTE = 1 << 20
 ANSWER = {"json": {"predictions": [1]}}
 NDJSON = {"content-type": "application/x-ndjson"}
+ANSWERED = r"^http\.ingress\.ext_proc\.(fast|body)\.stream_msgs_received$"
 FRAMINGS = ["content-length", "chunked"]
 
 
@@ -166,6 +168,22 @@ async def test_a_graph_that_reads_bodies_keeps_to_max_body(system: Running, mode
     assert system.said() == said
 
 
+async def test_a_refusal_of_envoys_own(system: Running):
+    """One that comes when the processor was asked, and waits for the body, is shown to it, and no reason to complain."""
+    watched = Watched(system, "streamsread")
+    said, before = system.said(), sum(system.stats(ANSWERED).values())
+    async with await RawConnection.open(system.ingress_port) as connection:
+        fields, data = framed(pattern(40 * MAX_BODY), "chunked")
+        await connection.send(client.encode("POST", "/streamsread", fields, data[:100]))
+        await eventually(lambda: sum(system.stats(ANSWERED).values()) > before)
+        await connection.send(data[100:])
+        answer = await connection.response()
+    assert (answer.status, answer.json()["error"]["code"]) == (413, "body_too_large")
+    assert (await upload(system, "streamsread", b"{}", "chunked")).status == 200
+    assert await watched.counts(1) == {"paired": 1}
+    assert system.said() == said
+
+
 @pytest.mark.parametrize("graph", BOTH)
 @pytest.mark.parametrize("size", [2, 1000, MAX_BODY])
 async def test_expect_100_continue(system: Running, models: Models, graph, size):
@@ -187,16 +205,40 @@ async def test_expect_100_continue(system: Running, models: Models, graph, size)
 
 @pytest.mark.parametrize("graph", BOTH)
 async def test_a_body_in_drops(system: Running, graph):
-    """A request that comes in single bytes is one like others."""
+    """A request that takes longer to come than the graph's deadline, byte by byte, is one like others."""
     watched = Watched(system, graph)
     body = b'{"instances": [1, 2, 3]}'
     async with await RawConnection.open(system.ingress_port) as connection:
         fields = [("content-length", str(len(body))), *told(streams_champ=ANSWER, streams_rival=ANSWER)]
         await connection.send(client.encode("POST", f"/{graph}", fields))
-        await connection.send_slowly(body, piece=1, every=0.002)
+        await connection.send_slowly(body, piece=1, every=0.05)
         answer = await connection.response()
     assert (answer.status, answer.json()) == (200, ANSWER["json"])
     assert await watched.counts(1) == {"paired": 1}
+
+
+@pytest.mark.parametrize("graph", BOTH)
+async def test_a_kept_connection(system: Running, models: Models, graph):
+    """Requests and answers of every kind follow each other on one connection, and do not mix."""
+    watched = Watched(system, graph)
+    models["streams-champ"].forget()
+    kinds: list[tuple[dict[str, Any], int]] = [
+        ({"echo": True}, 200),
+        ({"status": 204}, 204),
+        ({"echo": True, "chunks": 3}, 200),
+        ({"size": 2 * LIMIT}, 200),
+    ]
+    async with await RawConnection.open(system.ingress_port) as connection:
+        for number in range(12):
+            how, status = kinds[number % len(kinds)]
+            fields, data = framed(b'{"number": %d}' % number, FRAMINGS[number % 2])
+            fields += told(streams_champ=how, streams_rival=ANSWER)
+            await connection.send(client.encode("POST", f"/{graph}", fields, data))
+            answer = await connection.response()
+            assert (answer.status, answer.complete) == (status, True)
+            assert answer.body == (b'{"number": %d}' % number if "echo" in how else pattern(how.get("size", 0)))
+    assert [seen.json() for seen in models["streams-champ"].requests] == [{"number": number} for number in range(12)]
+    assert await watched.counts(12) == {"unparsable": 9, "too_large": 3}
 
 
 async def test_many_at_once(system: Running, models: Models):

@@ -79,7 +79,7 @@ async def test_a_killed_supervisor(models: Models, state: Path):
         await eventually(lambda: all(command_of(pid) != line for pid, line in children.items()))
         answers = 60 + len([answer for answer in seen.answers if answer.status == 200])
         said = system.said()
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     with started(graphs, state, workers=2) as system:
         found = report(system, "kept")
         (v1,) = found["challengers"]
