@@ -19,6 +19,7 @@ from extproc.challenge.evidence import (
     SHED,
     TIMEOUT,
     TOO_LARGE,
+    UNSUPPORTED,
 )
 from extproc.challenge.leg import Unparsable
 from extproc.challenge.sides import Leg, Side
@@ -118,8 +119,15 @@ class LivePair:
 
     def too_large(self) -> None:
         """Book the request: no challenger can have it."""
+        self._refuse(TOO_LARGE)
+
+    def unsupported(self) -> None:
+        """Book the request: its body cannot be copied."""
+        self._refuse(UNSUPPORTED)
+
+    def _refuse(self, outcome: str) -> None:
         for side in self.sides:
-            side.leg.drop(TOO_LARGE)
+            side.leg.drop(outcome)
         self._settle_soon()
 
     # --- the champion
@@ -192,7 +200,11 @@ class LivePair:
         self._settle_soon()
 
     def left(self) -> None:
-        """The champion's leg was cut short, unless it is over."""
+        """The champion's leg was cut short, unless it is over: that all of a response came may be told last, or never."""
+        response = self._response
+        if response is not None and response.size and response.size == _length(response.headers):
+            self.response_ended()
+            return
         self._champion.end(CHAMPION_FAILED)
         self._settle_soon()
 

@@ -213,12 +213,18 @@ class Exchange:
             return b""  # it was told with the headers
         if whole:
             return replies.SHOW_RESPONSE
-        request = self._known_request
-        if self.plan is not None and _too_long(request, self.plan.max_body):
+        headers = self._known_request.headers
+        if self.plan is not None and _too_long(self._known_request, self.plan.max_body):
             pair.too_large()
-            return self._enough(b"")
-        self.phase = Phase.BODY
-        return replies.SHOW_ALL
+        elif headers.get("content-length", "").isdecimal():
+            self.phase = Phase.BODY
+            return replies.SHOW_AFTER_BODY
+        elif "transfer-encoding" in headers:
+            self.phase = Phase.BODY
+            return replies.SHOW_ALL
+        else:
+            pair.unsupported()
+        return self._enough(b"")
 
     @property
     def _watched(self) -> Pair:
@@ -234,14 +240,18 @@ class Exchange:
 
     def _copy_body(self, message: ProcessingRequest) -> bytes:
         plan, pair, body = self.plan, self._watched, message.request_body
-        if plan is None or not body.end_of_stream or len(body.body) > plan.max_body:
+        request = self._known_request
+        complete = body.end_of_stream or request.headers.get("content-length") == str(len(body.body))
+        if plan is None or not complete or len(body.body) > plan.max_body:
             pair.too_large()
             return self._enough(replies.CONTINUE_BODY)
-        request = self._known_request
         request.raw_body = body.body or None
         if pair.begin(Payload(request.raw_body, request.headers.get("content-type"), own=True)):
             return replies.CONTINUE_BODY
         return self._enough(replies.CONTINUE_BODY)
+
+    def _refused_by_envoy(self, _message: ProcessingRequest) -> bytes:
+        return replies.CONTINUE_RESPONSE_HEADERS
 
     def _answered_early(self, _message: ProcessingRequest) -> bytes:
         """A response before the request was complete: Envoy refused it, or the model did not want to read it."""
@@ -283,6 +293,9 @@ class Exchange:
         (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS): (_await_body, Phase.BODY),
         (Phase.HEADERS, Needs.BODY, Said.REQUEST_HEADERS_ONLY): (_decide_without_body, Phase.DONE),
         (Phase.BODY, Needs.BODY, Said.REQUEST_BODY): (_decide_by_body, Phase.DONE),
+        # Envoy refused the body itself, after it had asked us.
+        (Phase.BODY, Needs.BODY, Said.RESPONSE_HEADERS): (_refused_by_envoy, Phase.DONE),
+        (Phase.BODY, Needs.BODY, Said.RESPONSE_HEADERS_ONLY): (_refused_by_envoy, Phase.DONE),
         (Phase.BODY, Needs.PAIR, Said.REQUEST_BODY): (_copy_body, Phase.RESPONSE),
         (Phase.BODY, Needs.PAIR, Said.RESPONSE_HEADERS): (_answered_early, Phase.DONE),
         (Phase.BODY, Needs.PAIR, Said.RESPONSE_HEADERS_ONLY): (_answered_early, Phase.DONE),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-START_SECONDS = 40.0  # a loaded machine may need many; the system says itself when it does not get there
+START_SECONDS = 120.0  # some eighty graphs on a loaded machine; the system says itself when it does not get there
 STOP_SECONDS = 15.0  # the contract's 5 s of draining, and room for a loaded machine
 WAIT_SECONDS = 15.0
 POLL_SECONDS = 0.02

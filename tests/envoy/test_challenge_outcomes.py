@@ -224,7 +224,7 @@ async def test_grpc_is_never_sampled(system: Running, models: Models, content_ty
     assert (answer.status, answer.trailers, answer.body) == (200, [("grpc-status", "0")], b'"x"')
     assert await watched.counts(1) == {"unsupported": 1}
     assert models["fates-rival"].requests == []
-    headers = [("content-type", "application/json"), *told(fates_champ_h2=OK, fates_rival=OK)]
+    headers = [("content-type", "application/json"), ("content-length", "2"), *told(fates_champ_h2=OK, fates_rival=OK)]
     assert (await client.h2_request(system.ingress_port, "POST", "/fatesofgrpc", headers, b"{}")).status == 200
     assert await watched.counts(2) == {"unsupported": 1, "paired": 1}
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.envoy
 
-GRAPHS = duel("beside", "beside", timeout="20s")
+OWN_GRAPHS = duel("beside", "beside", timeout="20s")
 HELD = 4
 
 
@@ -88,7 +88,7 @@ def _port(system: Running) -> int:
 @pytest.fixture
 def place(models: Models):
     """Where it all is, with models that answer."""
-    graphs = models.fill(GRAPHS)
+    graphs = models.fill(OWN_GRAPHS)
     for version, says in SAYS.items():
         models[f"beside-{version}"].behave(**says)
     with tempfile.TemporaryDirectory(prefix="extproc-side-") as name:

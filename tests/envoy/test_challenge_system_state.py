@@ -30,7 +30,7 @@ from tests.envoy.running import EXTPROC, Running, command_of, eventually
 pytestmark = pytest.mark.envoy
 
 HELD = 5
-GRAPHS = duel("kept", "kept") + "---" + duel("held", "held", timeout="30s")
+OWN_GRAPHS = duel("kept", "kept") + "---" + duel("held", "held", timeout="30s")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def state():
 @pytest.fixture(autouse=True)
 def _well(models: Models):
     """Models answer, each with its name."""
-    models.fill(GRAPHS)
+    models.fill(OWN_GRAPHS)
     for version, says in SAYS.items():
         for stubs in ("kept", "held"):
             models[f"{stubs}-{version}"].behave(**says)
@@ -61,7 +61,7 @@ async def labelled(system: Running, ids: list[str], acknowledged: list[str]) -> 
 
 async def test_a_killed_supervisor(models: Models, state: Path):
     """Its successor has every booked pair and every acknowledged label; the rest of what was seen is interrupted."""
-    graphs = models.fill(GRAPHS)
+    graphs = models.fill(OWN_GRAPHS)
     with started(graphs, state, workers=2) as system:
         assert (await command(system, "promote", "kept", "rival", "--force")).code == 0
         ids = [answer.header("x-request-id") or "" for answer in await post_many(system, "/kept", 60)]
@@ -107,7 +107,7 @@ def _unseen(seen) -> int:
 
 async def test_a_drain_with_a_challenger_that_hangs(models: Models, state: Path):
     """It ends in time and well; what the challenger still held is interrupted, as the next system shows."""
-    graphs = models.fill(GRAPHS)
+    graphs = models.fill(OWN_GRAPHS)
     with started(graphs, state) as system:
         await post_many(system, "/held", 20)
         await booked(system, "held", 20)
@@ -129,13 +129,13 @@ async def test_a_drain_with_a_challenger_that_hangs(models: Models, state: Path)
 
 async def test_a_node_that_is_edited(models: Models, state: Path):
     """Other edits keep a promotion and its evidence; an edited challenge wins, and the log says so."""
-    with started(models.fill(GRAPHS), state) as system:
+    with started(models.fill(OWN_GRAPHS), state) as system:
         await post_many(system, "/kept", 10)
         await booked(system, "kept", 10)
         assert (await command(system, "promote", "kept", "rival", "--force")).code == 0
         await post_many(system, "/kept", 7)
         await booked(system, "kept", 7)
-    with started(models.fill(GRAPHS.replace("timeout: 2s", "timeout: 3s")), state) as system:
+    with started(models.fill(OWN_GRAPHS.replace("timeout: 2s", "timeout: 3s")), state) as system:
         found = report(system, "kept")
         assert (found["champion"], found["eligible"]) == ("v2", 7)
         assert await champion(system, "kept") == "v2"
@@ -150,13 +150,13 @@ async def test_a_node_that_is_edited(models: Models, state: Path):
         assert (refused.code, refused.err) == (1, "extproc: kept has no promotion to roll back\n")
         assert (await command(system, "promote", "kept", "rival", "--force")).code == 0
         kept = (state / "promotions.json").read_bytes()
-        second = await asyncio.to_thread(_second, state, models.fill(GRAPHS))
+        second = await asyncio.to_thread(_second, state, models.fill(OWN_GRAPHS))
         assert (second.returncode, second.stdout) == (1, "")
         assert second.stderr == f"extproc: --state {state} is in use by another extproc; choose another folder\n"
         assert (state / "promotions.json").read_bytes() == kept
         assert (await command(system, "rollback", "kept")).code == 0
         assert await champion(system, "kept") == "v1"
-    with started(models.fill(GRAPHS), state) as system:
+    with started(models.fill(OWN_GRAPHS), state) as system:
         found = report(system, "kept")
         assert (found["champion"], found["eligible"]) == ("v1", 10)
         assert one_of(found)["counts"]["paired"] == 10

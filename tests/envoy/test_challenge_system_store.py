@@ -20,7 +20,7 @@ from tests.kit.postgres import Server, postgres_server
 
 pytestmark = pytest.mark.envoy
 
-GRAPHS = duel("shared", "shared")
+OWN_GRAPHS = duel("shared", "shared")
 PASSWORD = "hushhush"  # the server asks for none, and takes any
 PAGES = ("/", "/graphs", "/metrics", "/challenges", "/challenges/shared.json", "/readyz")
 
@@ -35,7 +35,7 @@ def server():
 @pytest.fixture
 def models(models: Models):
     """Models that answer, each with its name."""
-    models.fill(GRAPHS)
+    models.fill(OWN_GRAPHS)
     for version, says in SAYS.items():
         models[f"shared-{version}"].behave(**says)
     return models
@@ -53,7 +53,7 @@ def shown(system: Running) -> str:
 
 async def test_a_store_that_is_away(server: Server, models: Models):
     """Clients are served, feedback is refused with 503, and when the server is back every request is in one count."""
-    with state_folder() as state, started(models.fill(GRAPHS), state, "--store", url(server), workers=2) as system:
+    with state_folder() as state, started(models.fill(OWN_GRAPHS), state, "--store", url(server), workers=2) as system:
         ids = [answer.header("x-request-id") for answer in await post_many(system, "/shared", 30)]
         await booked(system, "shared", 30)
         async with traffic(system, "shared") as seen:
@@ -93,7 +93,7 @@ async def test_a_store_that_hangs_does_not_hold_up_the_end(server: Server, model
     """A server that answers nothing any more keeps nobody from stopping, and what was seen then is interrupted."""
     where = url(server)
     with state_folder() as state:
-        with started(models.fill(GRAPHS), state, "--store", where) as system:
+        with started(models.fill(OWN_GRAPHS), state, "--store", where) as system:
             await post_many(system, "/shared", 10)
             await booked(system, "shared", 10)
             with hanging(server):
@@ -108,7 +108,7 @@ async def test_a_store_that_hangs_does_not_hold_up_the_end(server: Server, model
             assert "what was not booked is interrupted" in system.said()
             assert "Traceback" not in system.said()
             assert PASSWORD not in system.said()
-        with started(models.fill(GRAPHS), state, "--store", where) as system:
+        with started(models.fill(OWN_GRAPHS), state, "--store", where) as system:
             found = report(system, "shared")
             assert (found["eligible"], sum(counts(found).values())) == (15, 15)
             assert counts(found)["paired"] >= 10
@@ -141,7 +141,7 @@ def hanging(server: Server) -> Iterator[None]:
 async def test_a_store_that_is_none(models: Models, where: str, told: str):
     """The start ends with 1 and what is wrong, without the password."""
     with state_folder() as state:
-        done = await asyncio.to_thread(_up, models.fill(GRAPHS), state, where.format(password=PASSWORD))
+        done = await asyncio.to_thread(_up, models.fill(OWN_GRAPHS), state, where.format(password=PASSWORD))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("extproc: ")
     assert told in done.stderr

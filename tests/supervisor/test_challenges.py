@@ -285,6 +285,17 @@ async def test_a_look(scene: Scene):
     assert (after["eligible"], after["champion"]) == (0, "v2")
 
 
+async def test_who_asks_looks(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """What is shown is looked at when it is asked for, unless that was done just now: nobody waits for the next second."""
+    await scene.saw(duel(), 1)
+    assert (await _fresh(scene))[0]["eligible"] == 1
+    await scene.saw(duel(), 2, segment="more")
+    monkeypatch.setattr(watch_module, "FRESH", WAIT)
+    assert [one["eligible"] for one in await scene.challenges.latest()] == [1]
+    monkeypatch.setattr(watch_module, "FRESH", 0.0)
+    assert [one["eligible"] for one in await scene.challenges.latest()] == [3]
+
+
 async def test_a_verdict_that_changes_is_noted_once(scene: Scene):
     """However often one looks: the figures it stood on are kept with it, and a verdict that goes back is noted, too."""
     for _ in range(2):
