@@ -41,7 +41,7 @@ def wrong_messages():
         for step in range(len(right) + 1):
             for name, wrong in WRONG.items():
                 belongs = (step == 0 and name.startswith("headers") and "key" not in name) or (
-                    step == 1 and len(right) > 1 and name == "body"
+                    step == 1 and len(right) > 1 and (name == "body" or name.startswith("response_headers"))
                 )
                 if not belongs:
                     yield pytest.param(graph, step, wrong, id=f"{graph}-{step}-{name}")
