@@ -80,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _data(found: Found) -> dict[str, Any]:
-    return {"asked": found.asked, "met": found.met, "figures": dict(found.figures), "data": found.data}
+def _data(found: Found, options: Options) -> dict[str, Any]:
+    """Return a trial's results, with its options: the file may hold trials of several runs."""
+    told = {"options": vars(options), "asked": found.asked, "met": found.met}
+    return told | {"figures": dict(found.figures), "data": found.data}
 
 
 def _keep(report: dict[str, Any]) -> None:

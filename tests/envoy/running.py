@@ -170,8 +170,9 @@ def running(
 
 def _first_line(process: subprocess.Popen[bytes], said: Path) -> dict[str, Any]:
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    line = process.stdout.readline() if readable else b""
+    waiting = select.poll()  # select ends at descriptor 1,024, and the stubs of a whole run hold as many connections
+    waiting.register(process.stdout, select.POLLIN | select.POLLHUP)
+    line = process.stdout.readline() if waiting.poll(START_SECONDS * 1000) else b""
     assert line, f"it did not start within {START_SECONDS} s: {said.read_text()}"
     told: dict[str, Any] = json.loads(line)
     return told
