@@ -55,8 +55,7 @@ def main() -> None:
         console.print(f"{name}: {time.monotonic() - began:.0f} s, {'met' if found[name].met else 'not met'}")
     report = {
         "machine": machine(),
-        "options": vars(options),
-        "trials": {name: _data(one) for name, one in found.items()},
+        "trials": {name: _data(one, options) for name, one in found.items()},
     }
     _keep(report)
     if asked.json:

@@ -19,7 +19,6 @@ from extproc.challenge.evidence import (
     SHED,
     TIMEOUT,
     TOO_LARGE,
-    UNSUPPORTED,
 )
 from extproc.challenge.leg import Unparsable
 from extproc.challenge.sides import Leg, Side
@@ -119,15 +118,8 @@ class LivePair:
 
     def too_large(self) -> None:
         """Book the request: no challenger can have it."""
-        self._refuse(TOO_LARGE)
-
-    def unsupported(self) -> None:
-        """Book the request: its body cannot be copied."""
-        self._refuse(UNSUPPORTED)
-
-    def _refuse(self, outcome: str) -> None:
         for side in self.sides:
-            side.leg.drop(outcome)
+            side.leg.drop(TOO_LARGE)
         self._settle_soon()
 
     # --- the champion

@@ -32,9 +32,6 @@ class Pair(Protocol):
     def too_large(self) -> None:
         """The request is larger than may be copied."""
 
-    def unsupported(self) -> None:
-        """The request is of a kind that cannot be copied."""
-
     def answered(self, result: Reply | Failure) -> None:
         """The champion's result is known here."""
 

@@ -216,15 +216,9 @@ class Exchange:
         headers = self._known_request.headers
         if self.plan is not None and _too_long(self._known_request, self.plan.max_body):
             pair.too_large()
-        elif headers.get("content-length", "").isdecimal():
-            self.phase = Phase.BODY
-            return replies.SHOW_AFTER_BODY
-        elif "transfer-encoding" in headers:
-            self.phase = Phase.BODY
-            return replies.SHOW_ALL
-        else:
-            pair.unsupported()
-        return self._enough(b"")
+            return self._enough(b"")
+        self.phase = Phase.BODY
+        return replies.SHOW_AFTER_BODY if headers.get("content-length", "").isdecimal() else replies.SHOW_ALL
 
     @property
     def _watched(self) -> Pair:

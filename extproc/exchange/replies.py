@@ -68,8 +68,8 @@ def _mode(request_body: ProcessingMode.BodySendMode, response_body: ProcessingMo
 
 
 # A request's body of known length, which fits, is buffered. One of unknown length is copied as far as Envoy's buffer goes:
-# what is larger goes on all the same (partially buffered), which no other mode does for certain. Only HTTP/1.1 says that a
-# body comes in chunks: partially buffered, an HTTP/2 body with trailers reaches the model twice (seen on 1.40). Of the response the headers come first; in the answer to them the body is asked
+# what is larger goes on all the same (partially buffered), which no other mode does for certain. Not where the length is
+# known: partially buffered, an HTTP/2 body with trailers may reach the model twice (seen on 1.40). Of the response the headers come first; in the answer to them the body is asked
 # for, in pieces that are never held. Asked for any earlier, Envoy takes the response's content-length away (seen on 1.40).
 SHOW_ALL = _mode(ProcessingMode.BUFFERED_PARTIAL, ProcessingMode.NONE)
 SHOW_RESPONSE = _mode(ProcessingMode.NONE, ProcessingMode.NONE)

@@ -119,11 +119,12 @@ def header_map(headers: Iterable[tuple[str, str | bytes]]) -> HeaderMap:
 
 
 def headers(more: Mapping[str, str | bytes | list[Any]] | None = None, *, end: bool = False) -> bytes:
-    """A request_headers message; a list is a repeated header. Without ``end`` or a length a body comes in chunks."""
-    given = {**REQUEST, **(more or {})}
-    if not end and "content-length" not in given:
-        given["transfer-encoding"] = "chunked"
-    pairs = [(name, one) for name, value in given.items() for one in (value if isinstance(value, list) else [value])]
+    """A request_headers message; a list is a repeated header."""
+    pairs = [
+        (name, one)
+        for name, value in {**REQUEST, **(more or {})}.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
     message = HttpHeaders(headers=header_map(pairs), end_of_stream=end)
     return ProcessingRequest(request_headers=message).SerializeToString()
 

@@ -53,10 +53,6 @@ class Told:
         """Note it."""
         self.events.append("too large")
 
-    def unsupported(self) -> None:
-        """Note it."""
-        self.events.append("unsupported")
-
     def answered(self, result: Reply | Failure) -> None:
         """Note it."""
         self.events.append(f"answered {result.status if isinstance(result, Reply) else result.cause.value}")
