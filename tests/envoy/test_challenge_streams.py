@@ -273,20 +273,19 @@ async def test_trailers_of_a_response(system: Running, graph, chunks):
 
 
 @pytest.mark.parametrize("graph", ["streamsh2", "streamsh2read"])
-@pytest.mark.parametrize("known", [True, False], ids=["length known", "length unknown"])
-async def test_trailers_of_a_request(system: Running, models: Models, graph, known):
-    """They reach the champion behind the body, which is there once, whether or not a challenger can have it."""
+async def test_trailers_of_a_request(system: Running, models: Models, graph):
+    """They reach the champion behind a body of known length, which is there once, and the challenger has it."""
     watched = Watched(system, graph)
     champion = models["streams-champ-h2"]
     champion.forget()
     body, trailers = b'{"instances": [1]}', [("x-sent", "after")]
-    headers = told(streams_champ_h2=ANSWER, streams_rival=ANSWER) + (framed(body, FRAMINGS[0])[0] if known else [])
+    headers = told(streams_champ_h2=ANSWER, streams_rival=ANSWER) + framed(body, FRAMINGS[0])[0]
     for _ in range(20):
         answer = await client.h2_request(system.ingress_port, "POST", f"/{graph}", headers, body, trailers=trailers)
         assert (answer.status, answer.json(), answer.complete) == (200, ANSWER["json"], True)
     counts = await watched.counts(20)
     assert [(seen.body, seen.trailers) for seen in champion.requests] == [(body, trailers)] * 20
-    assert counts == {"paired": 20} or (counts == {"unsupported": 20} and not known)
+    assert counts == {"paired": 20}
 
 
 @pytest.mark.parametrize("graph", ["streamsh2", "streamsh2read"])
