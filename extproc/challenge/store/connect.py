@@ -79,8 +79,8 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 def shown(engine: Engine) -> str:
-    """Return a store's URL without its password."""
-    return engine.url.difference_update_query(["password"]).render_as_string(hide_password=True)
+    """Return a store's URL without its passwords."""
+    return engine.url.difference_update_query(["password", "sslpassword"]).render_as_string(hide_password=True)
 
 
 def _read(url: str) -> URL:
