@@ -98,5 +98,5 @@ async def test_a_killed_supervisor_leaves_nobody(system: Running):
     assert system.ended() == -signal.SIGKILL
     await eventually(lambda: all(command_of(pid) != command for pid, command in children.items()))
     await connection.close()
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises((ConnectionRefusedError, client.NoResponse)):  # reset, where its socket is still being closed
         await client.request(system.ingress_port)
