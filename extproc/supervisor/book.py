@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 RETRY = 1.0  # seconds before a store that failed is tried again
 RETAIN_EVERY = 60.0
+LAST_PATIENCE = 3.0  # seconds for the store to take what is left at the end
 OPEN_PATIENCE = 30.0  # seconds for a store to be opened: a slow disk with much to join, and no server that hangs
 CALL_PATIENCE = 10.0  # seconds for whoever asks the store something: less than a client waits for feedback to be taken
 CLOSE_PATIENCE = 1.0  # seconds for a store to be closed: one that hangs must not hold up the end
@@ -181,7 +182,7 @@ class Book:
     async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return await self._thread.call(lambda: work(*arguments, **named))
 
-    async def settled(self, patience: float) -> None:
+    async def settled(self, patience: float = LAST_PATIENCE) -> None:
         """Return when all that came is booked, or after ``patience`` seconds: what is not then counts as interrupted."""
         try:
             async with asyncio.timeout(patience):

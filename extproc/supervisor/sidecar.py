@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from extproc.supervisor.book import Book
     from extproc.telemetry.counters import Key
 
-BOOK_PATIENCE = 3.0  # seconds for the store to take what is left at the end
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ async def _kept(asked: Alone) -> AsyncIterator[Book]:
             try:
                 yield book
             finally:
-                await book.settled(BOOK_PATIENCE)
+                await book.settled()
     finally:
         await book.close()
         state.give_back()

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from extproc.telemetry.counters import Key
 
 DRAIN = 5.0  # the contract: Ctrl-C drains for at most five seconds
-BOOK_PATIENCE = 3.0  # seconds for the store to take what is left at the end
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, and Envoy and gRPC add nothing to it
 
 
@@ -140,7 +139,7 @@ class System:
         if self._book is None:
             return
         if self._booking is not None:
-            await self._book.settled(BOOK_PATIENCE)
+            await self._book.settled()
             self._booking.cancel()
             await asyncio.gather(self._booking, return_exceptions=True)
         await self._book.close()
