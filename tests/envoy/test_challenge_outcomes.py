@@ -57,7 +57,7 @@ kind: InferenceGraph
 metadata: {name: unreachable}
 spec:
   match: [{path: /unreachable}]
-  timeout: 1s
+  timeout: 30s
   models:
     champ: {url: "http://<fates-champ>/p"}
     rival: {url: "http://<fates-rival>/p"}

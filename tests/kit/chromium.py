@@ -145,8 +145,12 @@ class Chromium:
 
     def _message(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE
+        waiting = (
+            select.poll()
+        )  # select ends at descriptor 1,024, and the stubs of a whole run hold as many connections
+        waiting.register(self._in, select.POLLIN | select.POLLHUP)
         while b"\0" not in self._unread:
-            ready, _, _ = select.select([self._in], [], [], max(deadline - time.monotonic(), 0))
+            ready = waiting.poll(max(deadline - time.monotonic(), 0) * 1000)
             assert ready, f"Chromium said nothing for {PATIENCE:.0f} s"
             data = os.read(self._in, BLOCK)
             assert data, "Chromium ended"

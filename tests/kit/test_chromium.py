@@ -53,6 +53,18 @@ def test_it_tells_what_a_page_did(browser, site):
         assert tab.requests == [f"{site.url}/page", f"{site.url}/more"]
 
 
+def test_it_works_beside_many_open_files():
+    """A whole run holds more descriptors than select(2) can name."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    held = [os.dup(null) for _ in range(1100)]
+    try:
+        with Chromium() as another, another.open("about:blank") as tab:
+            assert tab.text == ""
+    finally:
+        for one in [*held, null]:
+            os.close(one)
+
+
 def test_it_tells_what_a_policy_kept_out(browser, site):
     """A violation of a page's own policy is a complaint, and what it kept out is not asked for at the server."""
     policy = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'\">"
