@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extproc.engine.tracing import CallWatch
     from extproc.plan.model import ModelPlan
 
 
@@ -30,6 +31,7 @@ class SubCall:
 
     ``target`` and ``authority`` are the client's own path with query and host: the model's route rewrites them.
     ``headers`` are ready to be sent: lower-case, without hop-by-hop and control headers. ``began`` is when it was made.
+    ``node`` is whose call it is; ``watch`` is told of its attempts.
     """
 
     model: ModelPlan
@@ -40,6 +42,8 @@ class SubCall:
     body: bytes | None
     deadline: float
     began: float = 0.0
+    node: str = ""
+    watch: CallWatch | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Request(Record):
         self.host = headers.pop(":authority", "")
         self.scheme = headers.pop(":scheme", "")
         self.headers = headers
+        self.traceparent: str | None = None  # of the span whose part this is, in place of what the client sent
         self.raw_body = body
 
     def get(self, name: str) -> object:
@@ -99,11 +100,14 @@ class Request(Record):
 
     @cached_property
     def _passed_on(self) -> dict[str, str]:
-        return {
+        kept = {
             name: value
             for name, value in self.headers.items()
             if name not in _NOT_PASSED_ON and not name.startswith(_NOT_FOR_MODELS)
         }
+        if self.traceparent is not None:
+            kept["traceparent"] = self.traceparent
+        return kept
 
     def onward(self, own: bool, content_type: str | None) -> Mapping[str, str]:  # noqa: FBT001
         """Return the headers for a sub-call: the client's, but for those that tell of a body that is not its ``own``."""

@@ -211,6 +211,7 @@ class Run:
             body=payload.body,
             deadline=deadline,
             began=self.seams.now(),
+            node=node.node,
         )
         reply = await self.seams.caller.call(call)
         result = _judged(reply, node.model.name)

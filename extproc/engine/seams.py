@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extproc.engine.calling import Caller
+    from extproc.engine.tracing import Trace
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
     from extproc.plan.sticky import Random
@@ -28,10 +29,11 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seams:
-    """The world, as the engine knows it. ``now`` is the event loop's clock, in seconds."""
+    """The world, as the engine knows it. ``now`` is the event loop's clock, in seconds; ``trace`` is set where a run is traced."""
 
     random: Random
     recorder: Recorder
     caller: Caller
     now: Callable[[], float]
     challenging: Challenging = UNCHALLENGED
+    trace: Trace | None = None

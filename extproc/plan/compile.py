@@ -62,7 +62,7 @@ def compile_graph(graph: Graph) -> Plan:
     spec = graph.document.spec
     models = {name: plan_model(graph.name, name, model) for name, model in spec.models.items()}
     building = _Building(graph, models, flatten(spec))
-    root = building.target("root", tail=True)
+    root = building.target("root", tail=True, of="")
     away = away_model(spec)
     return Plan(
         graph=graph.name,
@@ -96,10 +96,10 @@ class _Building:
         self._nodes = nodes
         self.done: dict[tuple[str, bool], PlanNode] = {}
 
-    def target(self, name: str, *, tail: bool) -> PlanNode:
-        """Compile what a name leads to: a model, or a node."""
+    def target(self, name: str, *, tail: bool, of: str) -> PlanNode:
+        """Compile what a name in the node ``of`` leads to: a model, or a node."""
         if name in self._models and name not in self._nodes:
-            return Call(self._models[name], tail)
+            return Call(self._models[name], tail, of)
         if (name, tail) not in self.done:
             self.done[name, tail] = self._node(name, self._nodes[name], tail=tail)
         return self.done[name, tail]
@@ -118,11 +118,11 @@ class _Building:
             case Ensemble() as ensemble:
                 return self._ensemble(name, ensemble, branches)
             case Fallback() as fallback:
-                targets = self._routes(branches, tail=tail)
+                targets = self._routes(name, branches, tail=tail)
                 timeouts = [route.timeout for route in fallback.routes]
                 return FallbackPlan(name, tuple(zip(targets, timeouts, strict=True)), frozenset(fallback.on))
             case Cascade() as cascade:
-                targets = self._routes(branches, tail=tail)
+                targets = self._routes(name, branches, tail=tail)
                 accepts = [_expression(route.accept, WITH_RESPONSE) for route in cascade.routes]
                 return CascadePlan(name, tuple(zip(targets, accepts, strict=True)))
             case Challenge() as challenge:
@@ -130,13 +130,16 @@ class _Building:
 
     def _branches(self, name: str, branches: Sequence[GraphBranch], *, tail: bool) -> list[Branch]:
         return [
-            Branch(branch.name, f"{name}={branch.name}", self.target(branch.target, tail=tail)) for branch in branches
+            Branch(branch.name, f"{name}={branch.name}", self.target(branch.target, tail=tail, of=name))
+            for branch in branches
         ]
 
-    def _routes(self, branches: Sequence[GraphBranch], *, tail: bool) -> list[PlanNode]:
+    def _routes(self, name: str, branches: Sequence[GraphBranch], *, tail: bool) -> list[PlanNode]:
         """Compile routes that are tried in turn: only the last one's response is the answer whatever it is."""
         last = len(branches) - 1
-        return [self.target(branch.target, tail=tail and index == last) for index, branch in enumerate(branches)]
+        return [
+            self.target(branch.target, tail=tail and index == last, of=name) for index, branch in enumerate(branches)
+        ]
 
     def _split(self, name: str, split: Split, branches: list[Branch]) -> SplitPlan:
         seed = f"{self._graph.name}/{name}" if split.seed is None else split.seed
@@ -152,8 +155,10 @@ class _Building:
             when = _expression(step.when, IN_CHAIN)
             source = _input(step.input)
             other = targets.get(("onError", index))
-            on_error = step.on_error if isinstance(step.on_error, str) else self.target(other or "", tail=False)
-            target = self.target(targets["step", index], tail=ends)
+            on_error = (
+                step.on_error if isinstance(step.on_error, str) else self.target(other or "", tail=False, of=name)
+            )
+            target = self.target(targets["step", index], tail=ends, of=name)
             names = [one.name for one in chain.steps[:index]]
             # Once a tail call is handed over no other step can fail the chain: it waits for all of them.
             due = frozenset(range(index)) if ends else waits(names, source, when)
@@ -164,7 +169,10 @@ class _Building:
     def _ensemble(self, name: str, ensemble: Ensemble, branches: Sequence[GraphBranch]) -> EnsemblePlan:
         members = tuple(
             MemberPlan(
-                member.name, self.target(branch.target, tail=False), member.weight, _template(member.input, REQUEST)
+                member.name,
+                self.target(branch.target, tail=False, of=name),
+                member.weight,
+                _template(member.input, REQUEST),
             )
             for member, branch in zip(ensemble.members, branches, strict=True)
         )
@@ -175,12 +183,12 @@ class _Building:
     def _challenge(
         self, name: str, challenge: Challenge, branches: Sequence[GraphBranch], *, tail: bool
     ) -> ChallengePlan:
-        champion = self.target(branches[0].target, tail=tail)
+        champion = self.target(branches[0].target, tail=tail, of=name)
         seed = f"{self._graph.name}/{name}"
         challengers = tuple(
             ChallengerPlan(
                 one.name,
-                self.target(branch.target, tail=False),
+                self.target(branch.target, tail=False, of=name),
                 one.sample,
                 _expression(one.by, REQUEST),
                 prefix_of(seed, one.name),
@@ -192,7 +200,7 @@ class _Building:
             name=name,
             key=challenge_key(self._graph),
             champion=champion,
-            again=self.target(branches[0].target, tail=False) if challenge.noise else None,
+            again=self.target(branches[0].target, tail=False, of=name) if challenge.noise else None,
             challengers=challengers,
             compare=ComparePlan(
                 _expression(compare.value, WITH_RESPONSE),

@@ -19,10 +19,11 @@ Input: TypeAlias = "Literal['previous', 'auto'] | Template"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a model: in tail position Envoy makes it itself, elsewhere it is a sub-call."""
+    """A call of a model, by ``node``: in tail position Envoy makes it itself, elsewhere it is a sub-call."""
 
     model: ModelPlan
     tail: bool
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
