@@ -1,4 +1,4 @@
-"""Headers that Envoy's configuration and the processor agree on."""
+"""What Envoy's configuration and the processor agree on: headers, and the bounds by which calls' durations are told apart."""
 
 MODEL_HEADER = "x-extproc-model"  # GRAPH/MODEL: which second-pass route takes the request
 ROUTE_HEADER = "x-extproc-route"  # the decisions and calls, shown to the client
@@ -10,6 +10,9 @@ DETAILS_PREFIX = "extproc."  # response code details of answers the processor co
 PER_TRY_TIMEOUT_HEADER = "x-envoy-upstream-rq-per-try-timeout-ms"  # ends an attempt at response headers
 EXPECTED_TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"  # tells a model how long somebody will wait
 LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it
+
+# Upper bounds in seconds of the classes of a call's duration: models answer within a millisecond, or stream for minutes.
+CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 _DIGITS = 15  # of a latency: more than thirty years, which nobody measured

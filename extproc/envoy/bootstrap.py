@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from envoy_data_plane.envoy.config.bootstrap.v3 import Admin, Bootstrap, BootstrapDynamicResources
+from envoy_data_plane.envoy.config.bootstrap.v3 import (
+    Admin,
+    Bootstrap,
+    BootstrapDynamicResources,
+    LayeredRuntime,
+    RuntimeLayer,
+)
 from envoy_data_plane.envoy.config.core.v3 import Node
 from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
 from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
-from envoy_data_plane.google.protobuf import Any
+from envoy_data_plane.google.protobuf import Any, Struct
 
 from extproc.envoy.addresses import envoy_address
-from extproc.envoy.layout import MAX_CONNECTIONS
+from extproc.envoy.counting import buckets
+from extproc.envoy.layout import MAX_CONNECTIONS, SPANS_AT_ONCE, STATS_FLUSH
 from extproc.envoy.listener import watched
 
 if TYPE_CHECKING:
@@ -33,4 +41,16 @@ def bootstrap(layout: Layout) -> Bootstrap:
             cds_config=watched(layout, CLUSTERS_FILE), lds_config=watched(layout, LISTENERS_FILE)
         ),
         overload_manager=OverloadManager(resource_monitors=[monitor]),
+        stats_config=buckets(),
+        stats_flush_interval=timedelta(seconds=STATS_FLUSH),
+        layered_runtime=None if layout.tracing is None else LayeredRuntime(layers=[_spans(layout.spans_flush)]),
+    )
+
+
+def _spans(flush: float) -> RuntimeLayer:
+    """Return when Envoy sends its spans."""
+    values = {"flush_interval_ms": round(flush * 1000), "min_flush_spans": SPANS_AT_ONCE}
+    return RuntimeLayer(
+        name="spans",
+        static_layer=Struct.from_dict({f"tracing.opentelemetry.{name}": value for name, value in values.items()}),
     )

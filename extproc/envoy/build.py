@@ -12,6 +12,7 @@ from envoy_data_plane.google.protobuf import Any as Packed
 
 from extproc.envoy.bootstrap import CLUSTERS_FILE, LISTENERS_FILE, bootstrap
 from extproc.envoy.cluster import model_cluster, processor_cluster
+from extproc.envoy.collector import collector_cluster
 from extproc.envoy.listener import EGRESS_ROUTES_FILE, INGRESS_ROUTES_FILE, egress_listener, ingress_listener
 from extproc.envoy.routes import egress_routes, ingress_routes
 from extproc.envoy.tables import GraphTables, merged_table
@@ -75,7 +76,8 @@ class Builder:
     def _bare(self) -> GraphTables:
         """What stands in the files without any graph."""
         processors = _converted(processor_cluster(self._layout.processors))
-        return GraphTables([processors], _converted(ingress_routes([], {})), _converted(egress_routes([], {})))
+        collector = [] if self._layout.tracing is None else [_converted(collector_cluster(self._layout.tracing.collector))]
+        return GraphTables([processors, *collector], _converted(ingress_routes([], {})), _converted(egress_routes([], {})))
 
 
 def _tables(plan: Plan) -> GraphTables:

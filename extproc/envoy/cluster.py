@@ -96,7 +96,7 @@ def _model_cluster(model: ModelPlan) -> Cluster:
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         common_lb_config=ClusterCommonLbConfig(update_merge_window=AT_ONCE),
         connect_timeout=CONNECT_TIMEOUT,
-        load_assignment=_assignment(addresses),
+        load_assignment=assignment(addresses),
         circuit_breakers=CircuitBreakers(
             thresholds=[
                 CircuitBreakersThresholds(
@@ -110,7 +110,7 @@ def _model_cluster(model: ModelPlan) -> Cluster:
         ),
         outlier_detection=_passive_checks() if several_hosts(model) else None,
         health_checks=_active_checks(model),
-        transport_socket=_tls(model) if model.secure else None,
+        transport_socket=_model_tls(model) if model.secure else None,
         typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(_protocol(model))},
     )
 
@@ -126,7 +126,8 @@ def _sub_calls() -> CircuitBreakersThresholds:
     )
 
 
-def _assignment(addresses: Iterable[Address]) -> ClusterLoadAssignment:
+def assignment(addresses: Iterable[Address]) -> ClusterLoadAssignment:
+    """Return endpoints, all alike."""
     endpoints = [LbEndpoint(endpoint=Endpoint(address=endpoint_address(address))) for address in addresses]
     return ClusterLoadAssignment(endpoints=[LocalityLbEndpoints(lb_endpoints=endpoints)])
 
@@ -160,21 +161,29 @@ def _active_checks(model: ModelPlan) -> list[HealthCheck]:
 
 def _protocol(model: ModelPlan) -> HttpProtocolOptions:
     if model.document.http2:
-        explicit = HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())
-        return HttpProtocolOptions(explicit_http_config=explicit)
+        return http2_only()
     if model.secure:
         return HttpProtocolOptions(auto_config=HttpProtocolOptionsAutoHttpConfig())
     explicit = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     return HttpProtocolOptions(explicit_http_config=explicit)
 
 
-def _tls(model: ModelPlan) -> TransportSocket:
+def http2_only() -> HttpProtocolOptions:
+    """Return the options of a cluster that is spoken to in HTTP/2, as gRPC is."""
+    explicit = HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())
+    return HttpProtocolOptions(explicit_http_config=explicit)
+
+
+def _model_tls(model: ModelPlan) -> TransportSocket:
     from extproc.graph.document import Tls
 
-    tls = model.document.tls or Tls()
-    host = model.endpoints[0].host
+    return tls_socket(model.document.tls or Tls(), model.endpoints[0].host, http2=model.document.http2)
+
+
+def tls_socket(tls: Tls, host: str, *, http2: bool) -> TransportSocket:
+    """Return how to speak TLS with a host: verified, unless that was turned off."""
     context = CommonTlsContext(
-        alpn_protocols=["h2"] if model.document.http2 else [],
+        alpn_protocols=["h2"] if http2 else [],
         tls_certificates=_client_certificate(tls),
         validation_context=_validation(tls, host),
     )
@@ -245,16 +254,8 @@ def processor_cluster(processors: Iterable[Address]) -> Cluster:
                 )
             ]
         ),
-        load_assignment=_assignment(processors),
-        typed_extension_protocol_options={
-            HTTP_OPTIONS: Any.pack(
-                HttpProtocolOptions(
-                    explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
-                        http2_protocol_options=Http2ProtocolOptions()
-                    )
-                )
-            )
-        },
+        load_assignment=assignment(processors),
+        typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(http2_only())},
     )
     if cluster.load_assignment is not None:
         cluster.load_assignment.cluster_name = PROCESSOR_CLUSTER

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from extproc.otel import Tracing
+
 # More than the processor's own default limits of a stream's life; one ext_proc stream is one request.
 PROCESSOR_MAX_REQUESTS = 100_000
 # A client that sends nothing and reads nothing for this long is cut off; DESIGN.md's bound of a begun body.
@@ -37,12 +39,20 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+# How often Envoy sums its histograms up, which its admin page shows only then; 5 s by default. What the admin address shows
+# is at most a second old.
+STATS_FLUSH = 1.0
+# Envoy's threads send the spans they hold after so many, or after this time: by default after 5, and every batch is a call.
+SPANS_AT_ONCE = 256
+SPANS_FLUSH = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """All that the configuration of one Envoy needs beyond the graphs.
 
     ``folder`` is where Envoy finds the files (``cds/``, ``lds/``, ``rds/``): in a container that may be another place
-    than where they were written.
+    than where they were written. ``spans_flush`` is how long Envoy holds spans, in seconds.
     """
 
     ingress: Address
@@ -51,3 +61,5 @@ class Layout:
     processors: tuple[Address, ...]
     folder: Path
     access_log: str | None = None
+    tracing: Tracing | None = None
+    spans_flush: float = SPANS_FLUSH

@@ -51,7 +51,9 @@ from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import Any
 
+from extproc.envoy import tracing
 from extproc.envoy.addresses import envoy_address
+from extproc.envoy.counting import counters
 from extproc.envoy.layout import CONNECTION_BUFFER, FAST_TIMEOUT, IDLE_TIMEOUT
 from extproc.envoy.names import (
     BODY_FILTER,
@@ -103,7 +105,9 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
         upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=[_router(quiet=True)])],
         early_header_mutation_extensions=[_strip_control_headers()],
         local_reply_config=ingress_replies(),
-        access_log=_access_log(layout),
+        access_log=[*counters(), *_access_log(layout)],
+        tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=True),
+        request_id_extension=tracing.kept_request_ids(),
         use_remote_address=True,
         preserve_external_request_id=True,
         always_set_request_id_in_response=True,
@@ -133,6 +137,8 @@ def egress_listener(layout: Layout) -> Listener:
             _router(quiet=True),
         ],
         local_reply_config=egress_replies(),
+        tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=False),
+        request_id_extension=tracing.kept_request_ids(),
         use_remote_address=False,
         skip_xff_append=True,
         preserve_external_request_id=True,

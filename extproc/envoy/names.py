@@ -8,6 +8,7 @@ FAIL_OPEN = "!fail-open"
 METADATA = "extproc"  # metadata namespace of our routes: graph, model
 
 PROCESSOR_CLUSTER = "extproc"
+COLLECTOR_CLUSTER = "extproc.collector"  # no graph's: a graph's clusters are named GRAPH/MODEL
 ROUTES = "extproc"
 INGRESS = "ingress"
 EGRESS = "egress"
