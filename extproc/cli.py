@@ -19,6 +19,7 @@ COMMANDS = {
     "report": "how the challengers of a running system stand",
     "promote": "make a challenger the champion of a running system",
     "rollback": "undo the last promotion in a running system",
+    "trace": "send one request and print its trace as a tree",
     "demo": "sample models, sample graphs, and real traffic explained",
     "schema": "JSON Schema of the graph language",
 }

@@ -1,18 +1,20 @@
 """What the ``OTEL_*`` variables say, for the processor's spans and for Envoy's configuration alike.
 
 OpenTelemetry specification, "Environment Variable Specification" and "OTLP Exporter". Nothing is exported unless an
-endpoint is named: a collector that nobody runs would only cost. A value that cannot be used is passed over, as the
-specification asks; ``Tracing.warnings`` says so.
+endpoint is named: a collector that nobody runs would only cost. A value that cannot be used is passed over with a
+warning, as the specification asks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    Warn: TypeAlias = Callable[[str], None]
 
 Protocol: TypeAlias = Literal["grpc", "http/protobuf"]
 
@@ -21,6 +23,7 @@ ENVOYS = "-envoy"  # what Envoy's service is called behind the processor's
 HTTP_PORT = 4318  # of OTLP over HTTP, by its specification; 4317 is gRPC's
 GRPC_PORT = 4317
 DEFAULT_TIMEOUT = 10.0
+KEPT_FLUSH = 0.2  # seconds
 _PORTS = {"http": 80, "https": 443}
 _HTTP_PATH = "/v1/traces"
 # Name: whether a parent's decision is followed, and the share of traces without a parent.
@@ -48,6 +51,10 @@ class Collector:
     timeout: float = DEFAULT_TIMEOUT
     certificate: str | None = None
 
+    def __str__(self) -> str:
+        """Say where it is."""
+        return f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
@@ -59,13 +66,16 @@ class Sampler:
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """All that is said about traces; ``service`` is the processor's, ``attributes`` are the resource's other ones."""
+    """All that is said about traces; ``service`` is the processor's, ``attributes`` are the resource's other ones.
+
+    ``flush`` is for how many seconds spans may be held; None: as usual.
+    """
 
     collector: Collector
     sampler: Sampler = Sampler()
     service: str = DEFAULT_SERVICE
     attributes: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = field(default=(), compare=False)
+    flush: float | None = None
 
     @property
     def envoy_service(self) -> str:
@@ -73,25 +83,32 @@ class Tracing:
         return self.service + ENVOYS
 
 
-def tracing(environment: Mapping[str, str]) -> Tracing | None:
-    """Return what the environment says about traces, None where it names no collector or says there are to be none."""
+def tracing(environment: Mapping[str, str], warn: Warn) -> Tracing | None:
+    """Return what the environment says about traces, None where it names no collector or says there are to be none.
+
+    ``warn`` is told of what is passed over.
+    """
     said = {name: value.strip() for name, value in environment.items() if name.startswith("OTEL_") and value.strip()}
     endpoint, target = _endpoint(said)
     if endpoint is None or said.get("OTEL_SDK_DISABLED", "").lower() == "true" or not _otlp(said):
         return None
-    warnings: list[str] = []
-    collector = _collector(endpoint, target, said, warnings)
+    collector = _collector(endpoint, target, said, warn)
     if collector is None:
         return None
     attributes = dict(_pairs(said.get("OTEL_RESOURCE_ATTRIBUTES", "")))
     named = attributes.pop("service.name", DEFAULT_SERVICE)
     return Tracing(
         collector,
-        _sampler(said, warnings),
+        _sampler(said, warn),
         said.get("OTEL_SERVICE_NAME", named),
         tuple(sorted(attributes.items())),
-        tuple(warnings),
     )
+
+
+def kept_at(said: Tracing | None, socket: str) -> Tracing:
+    """Return the same, but for where spans go: to a socket of our own, and soon, for somebody waits for them."""
+    collector = Collector("grpc", path=socket)
+    return replace(said or Tracing(collector), collector=collector, flush=KEPT_FLUSH)
 
 
 def _otlp(said: Mapping[str, str]) -> bool:
@@ -112,7 +129,7 @@ def _endpoint(said: Mapping[str, str]) -> tuple[str | None, str | None]:
     return common, None if common is None else urlsplit(common).path.rstrip("/") + _HTTP_PATH
 
 
-def _collector(endpoint: str, target: str | None, said: Mapping[str, str], warnings: list[str]) -> Collector | None:
+def _collector(endpoint: str, target: str | None, said: Mapping[str, str], warn: Warn) -> Collector | None:
     if endpoint.startswith("unix:"):
         return Collector("grpc", path="/" + endpoint.removeprefix("unix:").lstrip("/"))
     parts = urlsplit(endpoint if "://" in endpoint else f"http://{endpoint}")
@@ -121,12 +138,10 @@ def _collector(endpoint: str, target: str | None, said: Mapping[str, str], warni
     except ValueError:
         port = 0
     if parts.scheme not in _PORTS or not parts.hostname or port == 0:
-        warnings.append(
-            f"the OTLP endpoint {parts.scheme}://{parts.hostname}: no traces; it is written http://HOST:PORT"
-        )
+        warn(f"the OTLP endpoint {parts.scheme}://{parts.hostname}: no traces; it is written http://HOST:PORT")
         return None
     port = port or _PORTS[parts.scheme]
-    protocol = _protocol(port, said, warnings)
+    protocol = _protocol(port, said, warn)
     return Collector(
         protocol,
         host=parts.hostname,
@@ -134,12 +149,12 @@ def _collector(endpoint: str, target: str | None, said: Mapping[str, str], warni
         secure=parts.scheme == "https",
         target=target or _HTTP_PATH,
         headers=tuple(_pairs(_of_traces(said, "HEADERS") or "")),
-        timeout=_timeout(said, warnings),
+        timeout=_timeout(said, warn),
         certificate=_of_traces(said, "CERTIFICATE"),
     )
 
 
-def _protocol(port: int, said: Mapping[str, str], warnings: list[str]) -> Protocol:
+def _protocol(port: int, said: Mapping[str, str], warn: Warn) -> Protocol:
     """Return the protocol: where none is named, what the port is for, and else gRPC, as the Python SDK does."""
     told = _of_traces(said, "PROTOCOL")
     match told:
@@ -148,23 +163,23 @@ def _protocol(port: int, said: Mapping[str, str], warnings: list[str]) -> Protoc
         case None:
             pass
         case _:
-            warnings.append(f"OTEL_EXPORTER_OTLP_PROTOCOL={told} is passed over; it is grpc or http/protobuf")
+            warn(f"OTEL_EXPORTER_OTLP_PROTOCOL={told} is passed over; it is grpc or http/protobuf")
     return "http/protobuf" if port == HTTP_PORT else "grpc"
 
 
-def _timeout(said: Mapping[str, str], warnings: list[str]) -> float:
+def _timeout(said: Mapping[str, str], warn: Warn) -> float:
     told = _of_traces(said, "TIMEOUT")
     seconds = _number(told) if told is not None else DEFAULT_TIMEOUT
     if seconds is None or seconds <= 0:
-        warnings.append(f"OTEL_EXPORTER_OTLP_TIMEOUT={told} is passed over; it is a number of seconds")
+        warn(f"OTEL_EXPORTER_OTLP_TIMEOUT={told} is passed over; it is a number of seconds")
         return DEFAULT_TIMEOUT
     return seconds
 
 
-def _sampler(said: Mapping[str, str], warnings: list[str]) -> Sampler:
+def _sampler(said: Mapping[str, str], warn: Warn) -> Sampler:
     name = said.get("OTEL_TRACES_SAMPLER", "parentbased_always_on").lower()
     if name not in _SAMPLERS:
-        warnings.append(f"OTEL_TRACES_SAMPLER={name} is passed over; it is one of {', '.join(_SAMPLERS)}")
+        warn(f"OTEL_TRACES_SAMPLER={name} is passed over; it is one of {', '.join(_SAMPLERS)}")
         return Sampler()
     parent_based, ratio = _SAMPLERS[name]
     if ratio is not None:
@@ -172,7 +187,7 @@ def _sampler(said: Mapping[str, str], warnings: list[str]) -> Sampler:
     told = said.get("OTEL_TRACES_SAMPLER_ARG", "1")
     share = _number(told)
     if share is None or not 0 <= share <= 1:
-        warnings.append(f"OTEL_TRACES_SAMPLER_ARG={told} is passed over; it is a number from 0 to 1")
+        warn(f"OTEL_TRACES_SAMPLER_ARG={told} is passed over; it is a number from 0 to 1")
         share = 1.0
     return Sampler(parent_based, share)
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from extproc.admin.challenges import MAX_FEEDBACK, ChallengePages
 from extproc.admin.metrics import exposition
+from extproc.admin.traces import NO_TRACES, TracePages, Traces
 from extproc.errors import StartError
 
 if TYPE_CHECKING:
@@ -39,15 +40,17 @@ class Observed(Protocol):
         """Return why requests would not be served now, None when they would."""
         ...
 
-    def counts(self) -> Counter[Key]:
-        """Return all workers' counts."""
+    async def counts(self) -> Counter[Key]:
+        """Return all that is counted: by workers, by Envoy, and here."""
         ...
 
 
 class AdminServer:
     """The admin address, listening once it is started."""
 
-    def __init__(self, observed: Observed, host: str, port: int, token: str | None = None) -> None:
+    def __init__(
+        self, observed: Observed, host: str, port: int, token: str | None = None, traces: Traces = NO_TRACES
+    ) -> None:
         self._observed = observed
         self._host = host
         self._port = port
@@ -58,6 +61,7 @@ class AdminServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/graphs", self._graphs)
         ChallengePages(observed.challenges, token).add_to(app)
+        TracePages(traces).add_to(app)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=ANSWERS_PATIENCE)
 
     @property
@@ -82,7 +86,7 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _index(self, _request: web.Request) -> web.Response:
-        return web.Response(text="extproc\n\n/healthz\n/readyz\n/metrics\n/graphs\n/challenges\n")
+        return web.Response(text="extproc\n\n/healthz\n/readyz\n/metrics\n/graphs\n/challenges\n/traces\n")
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -92,7 +96,7 @@ class AdminServer:
         return web.Response(text="ready\n") if missing is None else web.Response(status=503, text=f"{missing}\n")
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        body, content_type = exposition(self._observed.counts(), await self._observed.challenges.latest())
+        body, content_type = exposition(await self._observed.counts(), await self._observed.challenges.latest())
         return web.Response(body=body, headers={"content-type": content_type})
 
     async def _graphs(self, _request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,11 @@ class EnvoyCaller:
     async def call(self, call: SubCall) -> Reply | Failed:
         """Call a model: see ``Caller``."""
         model = call.model
-        begun = _now()
+        begun, clock = _now(), time.monotonic()
         if not self.slots.take(model.key, model.document.concurrency):
             self._recorder.called(model, Cause.OVERLOADED.value, 0.0, 0, hedged=False)
+            if call.watch is not None:
+                call.watch.ended(0, hedged=False)
             return Failed(model.name, Cause.OVERLOADED)
         tally = _Tally()
         outcome: Reply | Failed | None = None
@@ -75,7 +78,9 @@ class EnvoyCaller:
             outcome = await self._tried(call, tally, call.deadline - begun)
         finally:
             self.slots.free(model.key)
-            self._recorder.called(model, _name(outcome), _now() - begun, tally.attempts, hedged=tally.hedged)
+            self._recorder.called(model, _name(outcome), time.monotonic() - clock, tally.attempts, hedged=tally.hedged)
+            if call.watch is not None:
+                call.watch.ended(tally.attempts, hedged=tally.hedged)
         return outcome
 
     async def _tried(self, call: SubCall, tally: _Tally, left: float) -> Reply | Failed:
@@ -95,13 +100,15 @@ class EnvoyCaller:
 
     async def _answered(self, call: SubCall, tally: _Tally, limit: float) -> Response | Failed:
         """Make one attempt, hedged when it is the first, until response headers."""
+        hedge = None if tally.attempts else call.model.document.hedge
 
         async def attempt() -> Response | Failed:
             tally.attempts += 1
+            if call.watch is not None and tally.attempts > 1:
+                call.watch.attempt(tally.attempts, hedge=hedge is not None)
             return await opened(self._egress, call, limit)
 
-        hedge = call.model.document.hedge
-        if hedge is None or tally.attempts:
+        if hedge is None:
             answer = await attempt()
         else:
             answer = await hedged(attempt, hedge.after, lambda answer: _wins(call.model.retries, answer), _discard)

@@ -31,8 +31,13 @@ _FLAGS = {
 
 def cause_of_flags(flags: str) -> Cause:
     """Return the cause that Envoy's comma-separated response flags tell; unknown ones are a reset."""
+    return known_cause(flags) or Cause.RESET
+
+
+def known_cause(flags: str) -> Cause | None:
+    """Return the cause that Envoy's response flags tell, None where they tell none."""
     told = flags.split(",")
-    return next((cause for flag, cause in _FLAGS.items() if flag in told), Cause.RESET)
+    return next((cause for flag, cause in _FLAGS.items() if flag in told), None)
 
 
 def cause_of_error(error: BaseException) -> Cause:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from extproc.challenge.judged import Judged
     from extproc.engine.calling import Caller
     from extproc.engine.seams import Recorder
+    from extproc.engine.tracing import Trace
     from extproc.expr import Program
     from extproc.plan.plan import Branch, ChallengePlan, ChallengerPlan, Plan
     from extproc.plan.sticky import Random
@@ -196,9 +197,10 @@ class Arena:
         self._open.add(pair)
         return pair
 
-    def leg_run(self, run: Run) -> Run:
+    def leg_run(self, run: Run, trace: Trace | None) -> Run:
         """Return the run of a leg: the same request and plan, with a deadline of its own."""
-        return Run(run.plan, run.request, self._seams, self.now() + run.plan.timeout)
+        seams = self._seams if trace is None else trace.seams(self._seams)
+        return Run(run.plan, run.request, seams, self.now() + run.plan.timeout)
 
     def soon(self, settle: Callable[[], None]) -> None:
         """Run something when the event loop turns again."""

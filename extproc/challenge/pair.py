@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from extproc.engine.payload import Payload
     from extproc.engine.result import Result
     from extproc.engine.run import Run
+    from extproc.engine.tracing import Trace
     from extproc.plan.model import ModelPlan
     from extproc.plan.plan import ChallengerPlan
 
@@ -43,6 +44,8 @@ EVENTS = "text/event-stream"  # a stream of tokens is no prediction, and every e
 # Bytes of all responses from which on they are compared in a thread: a batch's figures take a millisecond for some 400
 # predictions, which every other request of this process would wait for.
 LARGE = 64 * 1024
+AGAIN = "champion again"  # whose leg it is where the champion's noise is measured; no challenger's name has a space
+ANSWERED = "answered"  # a leg's end in its span, where nothing went wrong
 log = logging.getLogger(__name__)
 
 
@@ -101,17 +104,17 @@ class LivePair:
         """Start the challengers, and the champion once more where its noise is to be known."""
         self._payload = payload
         self._began = self._arena.now()
-        started = [self._start(side.leg, payload) for side in self.sides]
+        started = [self._start(side.leg, payload, side.challenger.name) for side in self.sides]
         if any(started) and self._ring.node.again is not None:
             self._again = Leg(self._ring.node.again, self._ring.again)
-            self._start(self._again, payload)
+            self._start(self._again, payload, AGAIN)
         if not all(started):
             self._settle_soon()
         return any(started)
 
-    def _start(self, leg: Leg, payload: Payload) -> bool:
+    def _start(self, leg: Leg, payload: Payload, name: str) -> bool:
         size = len(payload.body or b"")
-        leg.under_way = leg.legs is not None and leg.hold(size) and leg.legs.start(lambda: self._run_leg(leg))
+        leg.under_way = leg.legs is not None and leg.hold(size) and leg.legs.start(lambda: self._run_leg(leg, name))
         if not leg.under_way:
             leg.drop(SHED)
         return leg.under_way
@@ -212,10 +215,12 @@ class LivePair:
 
     # --- a leg of our own
 
-    async def _run_leg(self, leg: Leg) -> None:
+    async def _run_leg(self, leg: Leg, name: str) -> None:
         """Run a leg to its end, whatever it is."""
+        traced = self._run.seams.trace
+        trace = None if traced is None else traced.challenger(name)
         try:
-            await self._evaluate(leg)
+            await self._evaluate(leg, trace)
         except BadRequest:
             leg.end(FAILED)
         except Exception:
@@ -225,12 +230,14 @@ class LivePair:
         finally:
             leg.under_way = False
             leg.end(INTERRUPTED)
+            if trace is not None:
+                trace.leg_ended(leg.outcome or ANSWERED)
             self._settle_soon()
 
-    async def _evaluate(self, leg: Leg) -> None:
+    async def _evaluate(self, leg: Leg, trace: Trace | None) -> None:
         if self._payload is None:
             raise AssertionError(leg)
-        run = self._arena.leg_run(self._run)
+        run = self._arena.leg_run(self._run, trace)
         began = self._arena.now()
         result = await run.evaluate(leg.target, self._payload, run.deadline, run.trail)
         self._ended(leg, result, began)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from extproc.commands.addresses import address
 from extproc.commands.graphs import load_plans
+from extproc.commands.tracing import HELP, told_tracing
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Sequence
 
+    from extproc.envoy.layout import Layout
     from extproc.plan.plan import Plan
 
 EXAMPLES = """\
@@ -21,6 +23,7 @@ examples:
   extproc config graphs/ --out envoy --mounted-at /etc/envoy --listen 0.0.0.0:10000 \\
       --processor processor:9000 --egress 0.0.0.0:10001
 """
+EXAMPLES += "\n" + HELP
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -62,16 +65,19 @@ def run(options: Namespace) -> int:
         admin=address(options.envoy_admin),
         egress=address(options.egress),
         processors=tuple(address(text) for text in options.processor or ["unix:/run/extproc.sock"]),
+        tracing=told_tracing(),
         folder=Path(options.mounted_at) if options.mounted_at else out.absolute(),
     )
     out.mkdir(parents=True, exist_ok=True)
-    write(out, build(plans, layout), private=_holds_secrets(plans))
+    write(out, build(plans, layout), private=_holds_secrets(plans, layout))
     print(f"wrote {len(plans)} graphs to {out}; start: envoy -c {layout.folder / BOOTSTRAP}")
     return 0
 
 
-def _holds_secrets(plans: Sequence[Plan]) -> bool:
-    """Tell whether a header's value came out of a file: Envoy has no way to read it there itself."""
+def _holds_secrets(plans: Sequence[Plan], layout: Layout) -> bool:
+    """Tell whether a header's value came out of a file, or goes to a collector: Envoy has no way to read it there itself."""
+    if layout.tracing is not None and layout.tracing.collector.headers:
+        return True
     values = [
         value for plan in plans for model in plan.models.values() for value in model.document.headers.set.values()
     ]

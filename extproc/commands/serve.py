@@ -10,6 +10,7 @@ from extproc.commands.addresses import address, host_and_port
 from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import load_plans
 from extproc.commands.limits import limits
+from extproc.commands.tracing import HELP, told_tracing
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -21,7 +22,9 @@ examples:
   extproc serve graphs/ --listen unix:/run/extproc.sock
   extproc serve graphs/ --listen 127.0.0.1:9000
   extproc serve graphs/ --admin 127.0.0.1:9090 --state /var/lib/extproc    # challenges, with their reports
+
 """
+EXAMPLES += HELP
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -48,6 +51,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--admin", metavar="HOST:PORT", help="where health, metrics and challenges are shown; default: nowhere"
     )
+    parser.add_argument(
+        "--envoy-admin",
+        metavar="ADDR",
+        help="Envoy's own admin page, unix:PATH or HOST:PORT: metrics then hold what only Envoy can count",
+    )
     add_evidence(parser)
 
 
@@ -71,6 +79,8 @@ def run(options: Namespace) -> int:
             limits=challenge_limits,
             store_limits=store_limits,
             bodies=options.keep_bodies,
+            tracing=told_tracing(),
+            envoy_admin=str(address(options.envoy_admin)) if options.envoy_admin else None,
         )
         uvloop.run(serve(asked, graphs, plans, _tell))
     return 0

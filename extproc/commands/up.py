@@ -18,6 +18,7 @@ from extproc.commands.addresses import host_and_port
 from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import FAILED, load_plans
 from extproc.commands.limits import limits
+from extproc.commands.tracing import HELP, told_tracing
 from extproc.errors import StartError
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ examples:
   extproc up fraud.yaml --port 8080 --workers 4
   extproc up graphs/ --workers 4 --state /var/lib/extproc --store postgresql://extproc@db/evidence
   extproc up graphs/ --port 0 --admin 127.0.0.1:0 --json    # free ports, told as one line of JSON
+  extproc up graphs/ --traces                             # then: extproc trace --path /v1/...
+
 """
+EXAMPLES += HELP
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -41,6 +45,9 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=10000, help="default: %(default)s; 0 takes a free one")
     parser.add_argument("--admin", default="127.0.0.1:9090", metavar="HOST:PORT", help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processor processes; default: %(default)s")
+    parser.add_argument(
+        "--traces", action="store_true", help="keep the last traces in memory, for extproc trace, and send them nowhere"
+    )
     add_evidence(parser)
     parser.add_argument("--json", action="store_true", help="tell addresses and processes as one line of JSON")
 
@@ -68,6 +75,8 @@ def run(options: Namespace) -> int:
             limits=challenge_limits,
             store_limits=store_limits,
             bodies=options.keep_bodies,
+            tracing=told_tracing(),
+            keep_traces=options.traces,
         )
         try:
             system = System(settings, graphs, plans)

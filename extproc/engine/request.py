@@ -11,6 +11,7 @@ import msgspec
 from extproc.engine.views import moved
 from extproc.errors import BadRequest
 from extproc.expr import Record
+from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ class Request(Record):
             if name not in _NOT_PASSED_ON and not name.startswith(_NOT_FOR_MODELS)
         }
         if self.traceparent is not None:
-            kept["traceparent"] = self.traceparent
+            kept[TRACEPARENT_HEADER] = self.traceparent
         return kept
 
     def onward(self, own: bool, content_type: str | None) -> Mapping[str, str]:  # noqa: FBT001

@@ -25,10 +25,13 @@ ROUTES_VERSIONS = r"^http\.[a-z]+\.rds\..*\.version_text$"
 
 
 class EnvoyAdmin:
-    """What an Envoy says of itself; every method raises aiohttp.ClientError or OSError while it is away."""
+    """What an Envoy says of itself, at ``unix:PATH`` or ``HOST:PORT``.
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    Every method raises aiohttp.ClientError or OSError while it is away.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -38,20 +41,24 @@ class EnvoyAdmin:
 
     async def get(self, path: str) -> str:
         """Return a page's text."""
-        async with self._connected().get(f"http://envoy{path}") as response:
+        async with self._connected().get(f"{self._host}{path}") as response:
             return await response.text()
 
     async def post(self, path: str) -> str:
         """Do what a page does."""
-        async with self._connected().post(f"http://envoy{path}") as response:
+        async with self._connected().post(f"{self._host}{path}") as response:
             return await response.text()
 
     def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(self._socket), timeout=TIMEOUT, raise_for_status=True
-            )
+            unix = self._address.startswith("unix:")
+            connector = aiohttp.UnixConnector(self._address.removeprefix("unix:")) if unix else None
+            self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, raise_for_status=True)
         return self._session
+
+    @property
+    def _host(self) -> str:
+        return "http://envoy" if self._address.startswith("unix:") else f"http://{self._address}"
 
     async def counters(self, pattern: str) -> dict[str, int]:
         """Return the counters and gauges whose names match an RE2 pattern."""
@@ -67,7 +74,7 @@ class EnvoyAdmin:
 
     async def unready(self) -> str | None:
         """Return what is still missing, None when Envoy serves and sees a healthy processor."""
-        async with self._connected().get("http://envoy/ready", raise_for_status=False) as response:
+        async with self._connected().get(f"{self._host}/ready", raise_for_status=False) as response:
             state = (await response.text()).strip()
         if state != "LIVE":
             return f"Envoy is {state.lower()}"

@@ -19,11 +19,12 @@ from envoy_data_plane.google.protobuf import Any, Struct
 
 from extproc.envoy.addresses import envoy_address
 from extproc.envoy.counting import buckets
-from extproc.envoy.layout import MAX_CONNECTIONS, SPANS_AT_ONCE, STATS_FLUSH
+from extproc.envoy.layout import MAX_CONNECTIONS, SPANS_AT_ONCE, SPANS_FLUSH, STATS_FLUSH
 from extproc.envoy.listener import watched
 
 if TYPE_CHECKING:
     from extproc.envoy.layout import Layout
+    from extproc.otel import Tracing
 
 
 CLUSTERS_FILE = "cds/clusters.json"
@@ -43,12 +44,13 @@ def bootstrap(layout: Layout) -> Bootstrap:
         overload_manager=OverloadManager(resource_monitors=[monitor]),
         stats_config=buckets(),
         stats_flush_interval=timedelta(seconds=STATS_FLUSH),
-        layered_runtime=None if layout.tracing is None else LayeredRuntime(layers=[_spans(layout.spans_flush)]),
+        layered_runtime=None if layout.tracing is None else LayeredRuntime(layers=[_spans(layout.tracing)]),
     )
 
 
-def _spans(flush: float) -> RuntimeLayer:
+def _spans(said: Tracing) -> RuntimeLayer:
     """Return when Envoy sends its spans."""
+    flush = SPANS_FLUSH if said.flush is None else said.flush
     values = {"flush_interval_ms": round(flush * 1000), "min_flush_spans": SPANS_AT_ONCE}
     return RuntimeLayer(
         name="spans",

@@ -76,8 +76,12 @@ class Builder:
     def _bare(self) -> GraphTables:
         """What stands in the files without any graph."""
         processors = _converted(processor_cluster(self._layout.processors))
-        collector = [] if self._layout.tracing is None else [_converted(collector_cluster(self._layout.tracing.collector))]
-        return GraphTables([processors, *collector], _converted(ingress_routes([], {})), _converted(egress_routes([], {})))
+        collector = (
+            [] if self._layout.tracing is None else [_converted(collector_cluster(self._layout.tracing.collector))]
+        )
+        return GraphTables(
+            [processors, *collector], _converted(ingress_routes([], {})), _converted(egress_routes([], {}))
+        )
 
 
 def _tables(plan: Plan) -> GraphTables:

@@ -72,4 +72,4 @@ def by_http(collector: Collector) -> HttpService:
 
 
 def _authority(collector: Collector) -> str:
-    return "localhost" if collector.path else str(Address(collector.host, collector.port))
+    return "localhost" if collector.path else str(collector)

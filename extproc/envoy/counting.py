@@ -22,20 +22,20 @@ from envoy_data_plane.envoy.extensions.access_loggers.stats.v3 import (
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any
 
+from extproc.envoy.names import ATTEMPTS_TAG, CALLS_STAT, FLAGS_TAG, REQUESTS_STAT, ROUTE_TAG, STATUS_TAG
 from extproc.headers import CALL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX = "extproc"  # deprecated since Envoy 1.39, but what takes its place ("stats_scope") is not known to 1.37 and 1.38
-REQUESTS = "requests"
-CALLS = "tail_call_us"
-ROUTE, STATUS, FLAGS, ATTEMPTS = "route", "status", "flags", "attempts"
+PREFIX = (
+    "extproc"  # deprecated since Envoy 1.39, but what takes its place ("stats_scope") is not known to 1.37 and 1.38
+)
 _REQUEST_TAGS = {
-    ROUTE: "%ROUTE_NAME%",
-    STATUS: "%RESPONSE_CODE%",
-    FLAGS: "%RESPONSE_FLAGS%",
-    ATTEMPTS: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    ROUTE_TAG: "%ROUTE_NAME%",
+    STATUS_TAG: "%RESPONSE_CODE%",
+    FLAGS_TAG: "%RESPONSE_FLAGS%",
+    ATTEMPTS_TAG: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
 }
 # From the call's first byte sent to the response's last one received: where it was answered whole.
 _DURATION = "%COMMON_DURATION(US_TX_BEG:US_RX_END:us)%"
@@ -44,9 +44,11 @@ _ANSWERED_WHOLE = "has(response.backend_latency) && response.flags == 0"
 
 def counters() -> list[AccessLog]:
     """Return the loggers that count the ingress's requests."""
-    requests = ConfigCounter(stat=_stat(REQUESTS, _REQUEST_TAGS), value_fixed=1)
+    requests = ConfigCounter(stat=_stat(REQUESTS_STAT, _REQUEST_TAGS), value_fixed=1)
     calls = ConfigHistogram(
-        stat=_stat(CALLS, {ROUTE: "%ROUTE_NAME%"}), unit=ConfigHistogramUnit.Microseconds, value_format=_DURATION
+        stat=_stat(CALLS_STAT, {ROUTE_TAG: "%ROUTE_NAME%"}),
+        unit=ConfigHistogramUnit.Microseconds,
+        value_format=_DURATION,
     )
     whole = ExtensionFilter(name="cel", typed_config=Any.pack(ExpressionFilter(expression=_ANSWERED_WHOLE)))
     return [
@@ -58,7 +60,7 @@ def counters() -> list[AccessLog]:
 def buckets() -> StatsConfig:
     """Return the buckets of Envoy's histogram, the same as of the processor's."""
     setting = HistogramBucketSettings(
-        match=StringMatcher(prefix=f"{PREFIX}.{CALLS}"), buckets=[seconds * 1e6 for seconds in CALL_SECONDS]
+        match=StringMatcher(prefix=f"{PREFIX}.{CALLS_STAT}"), buckets=[seconds * 1e6 for seconds in CALL_SECONDS]
     )
     return StatsConfig(histogram_bucket_settings=[setting])
 

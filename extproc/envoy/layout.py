@@ -45,6 +45,7 @@ STATS_FLUSH = 1.0
 # Envoy's threads send the spans they hold after so many, or after this time: by default after 5, and every batch is a call.
 SPANS_AT_ONCE = 256
 SPANS_FLUSH = 1.0
+STANDARD_OUTPUT = "/dev/stdout"  # as the path of an access log
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Layout:
     """All that the configuration of one Envoy needs beyond the graphs.
 
     ``folder`` is where Envoy finds the files (``cds/``, ``lds/``, ``rds/``): in a container that may be another place
-    than where they were written. ``spans_flush`` is how long Envoy holds spans, in seconds.
+    than where they were written.
     """
 
     ingress: Address
@@ -62,4 +63,3 @@ class Layout:
     folder: Path
     access_log: str | None = None
     tracing: Tracing | None = None
-    spans_flush: float = SPANS_FLUSH

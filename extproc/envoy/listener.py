@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog
 from envoy_data_plane.envoy.config.common.mutation_rules.v3 import (
     HeaderMutation as Mutation,
 )
@@ -26,7 +25,6 @@ from envoy_data_plane.envoy.config.core.v3 import (
     WatchedDirectory,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
-from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
 from envoy_data_plane.envoy.extensions.filters.common.set_filter_state.v3 import FilterStateValue
 from envoy_data_plane.envoy.extensions.filters.http.cdn_loop.v3 import CdnLoopConfig
 from envoy_data_plane.envoy.extensions.filters.http.ext_proc.v3 import (
@@ -52,6 +50,7 @@ from envoy_data_plane.envoy.type.v3 import HttpStatus, StatusCode
 from envoy_data_plane.google.protobuf import Any
 
 from extproc.envoy import tracing
+from extproc.envoy.access_log import access_log, note_asked, note_called
 from extproc.envoy.addresses import envoy_address
 from extproc.envoy.counting import counters
 from extproc.envoy.layout import CONNECTION_BUFFER, FAST_TIMEOUT, IDLE_TIMEOUT
@@ -92,20 +91,23 @@ _LINGER = timedelta(milliseconds=50)
 
 def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
     """Return the clients' listener: spoofed headers stripped before routing, two ext_proc filters off by default."""
+    upgraded = [*note_asked(layout.access_log), *note_called(layout.access_log), _router(quiet=True)]
     manager = HttpConnectionManager(
         stat_prefix=INGRESS,
         rds=_rds(ROUTES, INGRESS_ROUTES_FILE, layout),
         http_filters=[
+            *note_asked(layout.access_log),
             _hide_latency(),
             _processor_filter(FAST_FILTER, FAST_TIMEOUT),
             _processor_filter(BODY_FILTER, _patience(plans)),
             _filter_state(),
+            *note_called(layout.access_log),
             _router(quiet=True),
         ],
-        upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=[_router(quiet=True)])],
+        upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=upgraded)],
         early_header_mutation_extensions=[_strip_control_headers()],
         local_reply_config=ingress_replies(),
-        access_log=[*counters(), *_access_log(layout)],
+        access_log=[*counters(), *access_log(layout.access_log, INGRESS)],
         tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=True),
         request_id_extension=tracing.kept_request_ids(),
         use_remote_address=True,
@@ -137,6 +139,7 @@ def egress_listener(layout: Layout) -> Listener:
             _router(quiet=True),
         ],
         local_reply_config=egress_replies(),
+        access_log=access_log(layout.access_log, EGRESS),
         tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=False),
         request_id_extension=tracing.kept_request_ids(),
         use_remote_address=False,
@@ -219,9 +222,3 @@ def _strip_control_headers() -> TypedExtensionConfig:
         name="envoy.http.early_header_mutation.header_mutation",
         typed_config=Any.pack(HeaderMutation(mutations=[Mutation(remove_on_match=prefix)])),
     )
-
-
-def _access_log(layout: Layout) -> list[AccessLog]:
-    if layout.access_log is None:
-        return []
-    return [AccessLog(name="envoy.access_loggers.file", typed_config=Any.pack(FileAccessLog(path=layout.access_log)))]

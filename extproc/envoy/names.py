@@ -12,5 +12,10 @@ COLLECTOR_CLUSTER = "extproc.collector"  # no graph's: a graph's clusters are na
 ROUTES = "extproc"
 INGRESS = "ingress"
 EGRESS = "egress"
+NO_GRAPH = "no_graph"  # the route of requests that no graph matches; graphs have no underscores in their names
 NOWHERE = "extproc.closed"  # a cluster that does not exist: where a closed graph's requests go without a processor
+# What Envoy counts (envoy/counting.py), and by which tags.
+REQUESTS_STAT = "requests"
+CALLS_STAT = "tail_call_us"
+ROUTE_TAG, STATUS_TAG, FLAGS_TAG, ATTEMPTS_TAG = "route", "status", "flags", "attempts"
 UPGRADE_REFUSED = 426  # how the route table tells a refused upgrade from other direct responses; clients see a 404

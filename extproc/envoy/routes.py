@@ -36,7 +36,16 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 )
 
 from extproc.calls import MAX_RESPONSE
-from extproc.envoy.names import BODY_FILTER, FAST_FILTER, METADATA, NOWHERE, ROUTE_STATE, ROUTES, UPGRADE_REFUSED
+from extproc.envoy.names import (
+    BODY_FILTER,
+    FAST_FILTER,
+    METADATA,
+    NO_GRAPH,
+    NOWHERE,
+    ROUTE_STATE,
+    ROUTES,
+    UPGRADE_REFUSED,
+)
 from extproc.envoy.rewrite import forward, headers_set, overwrite, sub_forward
 from extproc.headers import (
     EXPECTED_TIMEOUT_HEADER,
@@ -74,7 +83,7 @@ def ingress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteC
         for match, plan in specific_first((match, plan) for plan in plans for match in plan.match)
         for route in _first_pass(plan, match, clusters)
     ]
-    first.append(_direct("no_graph", RouteMatch(prefix="/"), 404))
+    first.append(_direct(NO_GRAPH, RouteMatch(prefix="/"), 404))
     return _table(ROUTES, second, first)
 
 
@@ -156,7 +165,7 @@ def _answer_headers(plan: Plan) -> list:  # type: ignore[type-arg]
 def _first_pass(plan: Plan, match: Match, clusters: Mapping[str, str]) -> list[Route]:
     entered = _route_match(match)
     if plan.away is None:
-        upgrade = _direct(f"{plan.graph}/upgrade", _upgrade(_route_match(match)), UPGRADE_REFUSED)
+        upgrade = _direct(plan.graph, _upgrade(_route_match(match)), UPGRADE_REFUSED)
         upgrade.metadata = _metadata(graph=plan.graph)
         return [upgrade, _with_processor(_closed(entered), plan)]
     model = plan.away

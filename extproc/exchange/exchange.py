@@ -17,6 +17,7 @@ from extproc.engine.run import Run
 from extproc.errors import BadRequest, ProtocolError
 from extproc.exchange import replies
 from extproc.exchange.messages import Said, headers_of, names, read
+from extproc.exchange.watch import ANSWER, FAILED, LEFT, NO_GRAPH, PASSED, REFUSED, TAIL, UNWATCHED, Watch
 from extproc.wire.ext_proc_pb2 import ProcessingMode
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from extproc.engine.pairing import Pair
     from extproc.engine.seams import Seams
+    from extproc.exchange.watch import RequestTrace
     from extproc.plan.plan import Plan
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
 
@@ -81,20 +83,44 @@ class Needs(Enum):
 class Exchange:
     """The conversation about one request. ``graph`` is what Envoy's route named: ``graph@hash``, or nothing.
 
-    Without a challenge that samples the request it ends with the decision; the response is not seen.
+    ``traceparent`` is that of Envoy's span for this conversation (W3C Trace Context), where Envoy traces at all. Without a challenge that samples the request it ends with the decision; the response is not seen.
     """
 
-    __slots__ = ("_gone", "_needs", "_pair", "_plans", "_request", "_seams", "phase", "plan")
+    __slots__ = (
+        "_ended",
+        "_gone",
+        "_needs",
+        "_pair",
+        "_plans",
+        "_request",
+        "_seams",
+        "_trace",
+        "_traceparent",
+        "_watch",
+        "phase",
+        "plan",
+    )
 
-    def __init__(self, plans: Plans, graph: str | None, seams: Seams) -> None:
+    def __init__(
+        self,
+        plans: Plans,
+        graph: str | None,
+        seams: Seams,
+        watch: Watch = UNWATCHED,
+        traceparent: str | None = None,
+    ) -> None:
         self.phase = Phase.HEADERS
         self.plan: Plan | None = None
+        self._ended = False
         self._gone = False
         self._needs = Needs.NOTHING
         self._plans = plans
         self._seams = seams
         self._request: Request | None = None
         self._pair: Pair | None = None
+        self._watch = watch
+        self._traceparent = traceparent
+        self._trace: RequestTrace | None = None
         if graph is not None:
             self._enter(plans.by_id(graph), graph)
 
@@ -112,6 +138,16 @@ class Exchange:
 
         Raises ProtocolError for what does not belong here.
         """
+        try:
+            return self._feed(message)
+        except ProtocolError:
+            self._end(REFUSED)
+            raise
+        except Exception:
+            self._end(FAILED)
+            raise
+
+    def _feed(self, message: bytes) -> bytes | Awaitable[bytes]:
         said, parsed = read(message)
         if self._request is None and said in _HEADERS:
             self._read_headers(parsed)
@@ -126,9 +162,18 @@ class Exchange:
         """Envoy says nothing more; comes after the last reply too, and more than once."""
         self._gone = True
         self.phase = Phase.DONE
+        self._end(LEFT)
         if self._pair is not None:
             self._pair.left()
             self._pair = None
+
+    def _end(self, how: str) -> None:
+        """Tell how this ended; the first time counts."""
+        if not self._ended:
+            self._ended = True
+            self._watch.ended(NO_GRAPH if self.plan is None else self.plan.graph, how)
+            if self._trace is not None and how not in {TAIL, ANSWER}:
+                self._trace.cut_short(how)
 
     def _enter(self, plan: Plan | None, graph: str) -> None:
         if plan is None:
@@ -142,8 +187,18 @@ class Exchange:
             plan = self._plans.by_match(request.host, request.path, request.headers)
             if plan is not None:
                 self._enter(plan, plan.id)
+        if self.plan is not None:
+            self._begin_trace(self.plan, request)
+
+    def _begin_trace(self, plan: Plan, request: Request) -> None:
+        """Begin the span of a request that is sampled; calls of one that is not carry on that it is not."""
+        request.traceparent = self._traceparent
+        self._trace = self._watch.trace(self._traceparent, plan, request)
+        if self._trace is not None:
+            self._seams = self._trace.seams(self._seams)
 
     def _pass(self, _message: ProcessingRequest) -> bytes:
+        self._end(PASSED)
         return replies.UNTOUCHED
 
     def _await_body(self, message: ProcessingRequest) -> bytes:
@@ -151,9 +206,22 @@ class Exchange:
         if plan is None or not (refusal := _refusal(message, request, plan.max_body)):
             return replies.CONTINUE_HEADERS + (replies.SHOW_AFTER_BODY if plan and plan.shows_response else b"")
         self.phase = Phase.DONE
+        reply = self._refuse(refusal, plan, request)
         if request.headers.get("content-type", "").startswith(GRPC):
             return replies.immediate_grpc(refusal.message, plan.id)
-        return replies.immediate(refused(refusal, plan.graph, request.id, ""), plan.id)
+        return reply
+
+    def _refuse(self, refusal: BadRequest, plan: Plan, request: Request) -> bytes:
+        """Answer before the graph has begun."""
+        answer = refused(refusal, plan.graph, request.id, "")
+        self._answered(plan, request, answer, None)
+        return replies.immediate(answer, plan.id)
+
+    def _answered(self, plan: Plan, request: Request, answer: Answer, left: float | None) -> None:
+        self._end(ANSWER)
+        self._watch.answered(plan, request, answer, self._trace)
+        if self._trace is not None:
+            self._trace.answered(answer, left)
 
     def _decide_by_headers(self, _message: ProcessingRequest) -> bytes | Awaitable[bytes]:
         return self._decide("request_headers", whole=False)
@@ -166,7 +234,7 @@ class Exchange:
         body = message.request_body.body
         request.raw_body = body or None  # an upload of nothing is no body, whether or not that was known before
         if plan is not None and len(body) > plan.max_body:
-            return replies.immediate(refused(_TOO_LARGE, plan.graph, request.id, ""), plan.id)
+            return self._refuse(_TOO_LARGE, plan, request)
         return self._decide("request_body", whole=True)
 
     @property
@@ -178,6 +246,7 @@ class Exchange:
     def _decide(self, phase: replies.Answered, *, whole: bool) -> bytes | Awaitable[bytes]:
         plan = self.plan
         if plan is None:
+            self._end(PASSED)
             return replies.UNTOUCHED
         seams = self._seams
         run = Run(plan, self._known_request, seams, seams.now() + plan.timeout, whole=whole)
@@ -187,21 +256,29 @@ class Exchange:
         return Deferred(lambda: self._later(run, outcome, phase))
 
     async def _later(self, run: Run, outcome: Awaitable[Outcome], phase: replies.Answered) -> bytes:
-        return self._reply(run, await outcome, phase)
+        try:
+            return self._reply(run, await outcome, phase)
+        except Exception:
+            self._end(FAILED)
+            raise
 
     def _reply(self, run: Run, outcome: Outcome, phase: replies.Answered) -> bytes:
         if isinstance(outcome, Answer):
+            self._answered(run.plan, run.request, outcome, run.deadline - self._seams.now())
             return replies.immediate(outcome, run.plan.id)
+        self._end(TAIL)
+        if self._trace is not None:
+            self._trace.tail(outcome, run.deadline - self._seams.now())
         if outcome.payload is None and outcome.timeout is None:
             reply = replies.tail(phase, outcome.model.key, outcome.route)
         else:
             reply = replies.rewritten_tail(phase, outcome)
         pair, run.pair = run.pair, None  # who watches it has it: the pair knows its run, and a circle is collected late
-        return reply if pair is None else reply + self._watch(pair, phase, whole=run.whole)
+        return reply if pair is None else reply + self._follow(pair, phase, whole=run.whole)
 
     # --- a sampled request
 
-    def _watch(self, pair: Pair, phase: replies.Answered, *, whole: bool) -> bytes:
+    def _follow(self, pair: Pair, phase: replies.Answered, *, whole: bool) -> bytes:
         """Go on to see what the champion answers; return what tells Envoy to show it."""
         if self._gone:
             pair.left()

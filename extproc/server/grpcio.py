@@ -24,7 +24,8 @@ class GrpcioTransport:
     """A listening grpcio server."""
 
     def __init__(self, answering: Answering) -> None:
-        self._server = grpc.aio.server(handlers=(_Handlers(answering),), options=_OPTIONS)
+        self._handlers = _Handlers(answering)
+        self._server = grpc.aio.server(handlers=(self._handlers,), options=_OPTIONS)
 
     async def listen(self, address: str) -> None:
         """Listen at ``unix:PATH`` or ``HOST:PORT``. Raises StartError."""
@@ -33,6 +34,10 @@ class GrpcioTransport:
         except RuntimeError:
             raise StartError(f"cannot listen on {address}: is it taken, or its folder missing?") from None
         await self._server.start()
+
+    def load(self) -> tuple[int, int]:
+        """Return how many streams there are; grpcio does not tell of connections."""
+        return self._handlers.streams, 0
 
     async def stop(self, grace: float) -> None:
         """End: streams under way have ``grace`` seconds."""
@@ -44,12 +49,17 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
+        self.streams = 0
 
     def service(self, details: Any) -> Any:
         path = details.method
 
         async def process(_messages: Any, context: Any) -> None:
-            await _converse(self._answering, path, dict(context.invocation_metadata()), context)
+            self.streams += 1
+            try:
+                await _converse(self._answering, path, dict(context.invocation_metadata()), context)
+            finally:
+                self.streams -= 1
 
         return grpc.stream_stream_rpc_method_handler(process)
 

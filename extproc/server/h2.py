@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from typing import TYPE_CHECKING, cast
-
-from hpack import Decoder, HPACKError
 
 from extproc.errors import ProtocolError
 from extproc.server import frames
+from extproc.server.metadata import MAX_HEADER_BLOCK, BadBlock, HeaderBlocks
 from extproc.server.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from extproc.server.conversation import Answering
-
-MAX_HEADER_BLOCK = 64 * 1024  # a stream's metadata are a few hundred bytes
-KEPT_HEADERS = 1024  # distinct header blocks remembered: one for a graph and generation, when nothing else varies
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +44,7 @@ class Connection(asyncio.Protocol):
         self._last_stream = 0
         self._out: list[bytes] = []
         self._reading = False
-        self._decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
-        self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        self._blocks = HeaderBlocks()
         self._block: tuple[int, int, bytes] | None = None  # a header block that CONTINUATION frames go on
         self._consumed = 0
         self.send_window = frames.DEFAULT_WINDOW
@@ -168,7 +162,10 @@ class Connection(asyncio.Protocol):
 
     def _opened(self, flags: int, number: int, block: bytes) -> None:
         """Take a complete header block: a new stream's, or the trailers of one, which say nothing that matters."""
-        metadata = self._metadata(block)
+        try:
+            metadata = self._blocks.read(block)
+        except BadBlock:
+            raise ConnectionBroken(frames.COMPRESSION_ERROR, "a header block cannot be read") from None
         if not number & 1:
             raise ConnectionBroken(frames.PROTOCOL_ERROR, "a client's streams have odd numbers")
         if number > self._last_stream:
@@ -192,22 +189,6 @@ class Connection(asyncio.Protocol):
             self.write(frames.trailers_failed(number, frames.UNIMPLEMENTED, "no such method", alone=True))
             return
         self._streams[number] = Stream(self, number, conversation)
-
-    def _metadata(self, block: bytes) -> Mapping[str, str]:
-        """Decode a header block, or remember it: without a dynamic table equal bytes mean equal headers."""
-        decoder = self._decoder
-        stateless = decoder.header_table_size == 0
-        if stateless and (known := self._known.get(block)) is not None:
-            return known
-        try:
-            metadata = {str(name): str(value) for name, value in decoder.decode(block)}
-        except (HPACKError, UnicodeDecodeError):
-            raise ConnectionBroken(frames.COMPRESSION_ERROR, "a header block cannot be read") from None
-        if stateless and decoder.header_table_size == 0:
-            if len(self._known) >= KEPT_HEADERS:
-                self._known.popitem(last=False)
-            self._known[block] = metadata
-        return metadata
 
     def _data(self, flags: int, number: int, payload: bytes) -> None:
         self._consumed += len(payload)

@@ -23,6 +23,10 @@ class Transport(Protocol):
         """Listen at ``unix:PATH`` or ``HOST:PORT``. Raises StartError."""
         ...
 
+    def load(self) -> tuple[int, int]:
+        """Return how many streams and how many connections there are."""
+        ...
+
     async def stop(self, grace: float) -> None:
         """End: streams under way have ``grace`` seconds."""
         ...
@@ -53,6 +57,10 @@ class Server:
     def drain(self) -> None:
         """Answer health checks with NOT_SERVING: Envoy sends no further stream here once it has seen that."""
         self.processor.serving = False
+
+    def load(self) -> tuple[int, int]:
+        """Return how many streams and how many connections there are."""
+        return self._transport.load()
 
     async def stop(self, grace: float) -> None:
         """End: streams under way have ``grace`` seconds."""

@@ -40,6 +40,10 @@ class NativeTransport:
     def _connection(self) -> Connection:
         return Connection(self._answering, self._connections)
 
+    def load(self) -> tuple[int, int]:
+        """Return how many streams and how many connections there are."""
+        return sum(connection.streams for connection in self._connections), len(self._connections)
+
     async def stop(self, grace: float) -> None:
         """End: streams under way have ``grace`` seconds."""
         for server in self._servers:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from extproc.exchange.exchange import Exchange
-from extproc.headers import GRAPH_HEADER
+from extproc.exchange.watch import UNWATCHED, Watch
+from extproc.headers import GRAPH_HEADER, TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +24,10 @@ SERVING, NOT_SERVING = b"\x08\x01", b"\x08\x02"
 class Processor:
     """Opens a conversation for each stream: an exchange, or a health check."""
 
-    def __init__(self, plans: Plans, seams: Seams) -> None:
+    def __init__(self, plans: Plans, seams: Seams, watch: Watch = UNWATCHED) -> None:
         self._plans = plans
         self._seams = seams
+        self._watch = watch
         self.serving = True
 
     def __repr__(self) -> str:
@@ -35,7 +37,8 @@ class Processor:
     def open(self, path: str, metadata: Mapping[str, str]) -> Conversation | None:
         """Return the conversation for a method, None for one that is not served. Raises ProtocolError."""
         if path == PROCESS:
-            return Exchange(self._plans, metadata.get(GRAPH_HEADER), self._seams)
+            graph, traceparent = metadata.get(GRAPH_HEADER), metadata.get(TRACEPARENT_HEADER)
+            return Exchange(self._plans, graph, self._seams, self._watch, traceparent)
         if path == CHECK:
             return HealthCheck(serving=self.serving)
         return None

@@ -32,7 +32,7 @@ class EnvoyProcess:
     """An Envoy under watch; its last words are kept for whoever asks why it ended."""
 
     def __init__(self, binary: Path, folder: Path, admin_socket: Path) -> None:
-        self.admin = EnvoyAdmin(str(admin_socket))
+        self.admin = EnvoyAdmin(f"unix:{admin_socket}")
         self.starts = 0
         self.stopping = False
         self._binary = binary

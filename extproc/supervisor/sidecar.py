@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import uuid
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,23 @@ from typing import TYPE_CHECKING, Any
 from extproc.admin.access import TOKEN_VARIABLE
 from extproc.admin.app import AdminServer
 from extproc.admin.challenges import NoChallenges
+from extproc.admin.envoy_counts import envoy_counts
+from extproc.admin.facts import facts
+from extproc.admin.metrics import ENVOY_UP
 from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
 from extproc.challenge.store.limits import Limits as StoreLimits
+from extproc.envoy.admin import EnvoyAdmin
 from extproc.supervisor.state import State
 from extproc.supervisor.worker import REPORT_EVERY, Worker
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from pathlib import Path
 
     from extproc.admin.challenges import Challenges as Watched
     from extproc.graph import Graph
+    from extproc.otel import Tracing
     from extproc.plan.plan import Plan
     from extproc.server.listen import TransportName
     from extproc.supervisor.book import Book
@@ -48,12 +53,15 @@ class Alone:
     limits: Limits = DEFAULTS
     store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False
+    tracing: Tracing | None = None
+    envoy_admin: str | None = None  # where Envoy's admin page is: unix:PATH or HOST:PORT
 
 
 class Sidecar:
     """The worker, and what the admin address shows of it."""
 
-    def __init__(self, worker: Worker, challenges: Watched | NoChallenges) -> None:
+    def __init__(self, worker: Worker, challenges: Watched | NoChallenges, envoy: EnvoyAdmin | None) -> None:
+        self._envoy = envoy
         self.worker = worker
         self.challenges = challenges
         self.admin: AdminServer | None = None
@@ -67,9 +75,15 @@ class Sidecar:
         """Return why requests would not be served now, None when they would."""
         return None if self.worker.server.processor.serving else "draining"
 
-    def counts(self) -> Counter[Key]:
-        """Return the worker's counts."""
-        return self.worker.counters.counts
+    async def counts(self) -> Counter[Key]:
+        """Return the worker's counts, and Envoy's where its admin page is known."""
+        counts = Counter(self.worker.counts())
+        counts.update(facts(self.plans))
+        if self._envoy is not None:
+            counted = await envoy_counts(self._envoy, self.plans)
+            counts.update(counted or ())
+            counts[ENVOY_UP,] = int(counted is not None)
+        return counts
 
 
 async def serve(asked: Alone, graphs: Sequence[Graph], plans: Sequence[Plan], ready: Callable[[Sidecar], None]) -> None:
@@ -86,8 +100,12 @@ async def serve(asked: Alone, graphs: Sequence[Graph], plans: Sequence[Plan], re
             ledger=None if kept is None else kept.ledger(life),
             bodies=asked.bodies,
             limits=asked.limits,
+            tracing=asked.tracing,
         )
-        sidecar = Sidecar(worker, NoChallenges() if kept is None else _watched(kept, graphs))
+        envoy = None if asked.envoy_admin is None else EnvoyAdmin(asked.envoy_admin)
+        if envoy is not None:
+            stack.push_async_callback(envoy.close)
+        sidecar = Sidecar(worker, NoChallenges() if kept is None else _watched(kept, graphs), envoy)
         if kept is not None:
             await stack.enter_async_context(_beside(_book(kept, life, worker)))
             await stack.enter_async_context(_beside(sidecar.challenges.run()))

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 from extproc.admin.access import TOKEN_VARIABLE
 from extproc.admin.app import AdminServer
 from extproc.admin.challenges import NoChallenges
+from extproc.admin.envoy_counts import envoy_counts
+from extproc.admin.facts import facts
+from extproc.admin.metrics import ENVOY_STARTS, ENVOY_UP, WORKER_STARTS, WORKERS_READY
+from extproc.admin.traces import Traces
 from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
 from extproc.challenge.store.limits import Limits as StoreLimits
@@ -18,6 +22,7 @@ from extproc.envoy.binary import find_envoy
 from extproc.envoy.files import PRIVATE_FOLDER
 from extproc.envoy.layout import Address, Layout
 from extproc.errors import StartError
+from extproc.otel import kept_at
 from extproc.plan.compile import compile_graph
 from extproc.supervisor.envoy_process import EnvoyProcess
 from extproc.supervisor.generation import Generations
@@ -32,9 +37,11 @@ if TYPE_CHECKING:
 
     from extproc.admin.challenges import Challenges as Watched
     from extproc.graph import Graph
+    from extproc.otel import Tracing
     from extproc.plan.plan import Plan
     from extproc.supervisor.book import Book
     from extproc.telemetry.counters import Key
+    from extproc.telemetry.receiver import Receiver
 
 DRAIN = 5.0  # the contract: Ctrl-C drains for at most five seconds
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, and Envoy and gRPC add nothing to it
@@ -55,6 +62,8 @@ class Settings:
     limits: Limits = DEFAULTS
     store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False  # whether examples keep the request's body
+    tracing: Tracing | None = None
+    keep_traces: bool = False  # in memory, for `extproc trace`: spans then go nowhere else
 
 
 class System:
@@ -71,9 +80,15 @@ class System:
         self.ingress = Address(settings.host, settings.port or _free_port(settings.host))
         run = _run_folder(settings.folder)
         egress = Address(path=str(run / "egress.sock"))
+        self._spans = run / "spans.sock"
+        tracing = kept_at(settings.tracing, str(self._spans)) if settings.keep_traces else settings.tracing
         self._book = _book(settings, self.state) if any(plan.challenge for plan in plans) else None
         told = Told(
-            str(egress), [graph.raw for graph in self._graphs.values()], bodies=settings.bodies, limits=settings.limits
+            str(egress),
+            [graph.raw for graph in self._graphs.values()],
+            bodies=settings.bodies,
+            limits=settings.limits,
+            tracing=tracing,
         )
         self.workers = Workers(run, settings.workers, told, self._book)
         self.layout = Layout(
@@ -82,12 +97,14 @@ class System:
             egress=egress,
             processors=tuple(Address(path=str(worker.socket)) for worker in self.workers.all),
             folder=run / "envoy",
+            tracing=tracing,
         )
         self.envoy = EnvoyProcess(find_envoy(), self.layout.folder, run / "envoy.sock")
         self.generations = Generations(self.layout, self.workers, self.envoy.admin)
         self.challenges = NoChallenges() if self._book is None else self._challenging(self._book, promotions)
         token = os.environ.get(TOKEN_VARIABLE)
-        self.admin = AdminServer(self, settings.admin_host, settings.admin_port, token)
+        self._receiver, traces = _receiver(settings, f"http://{self.ingress}", tracing)
+        self.admin = AdminServer(self, settings.admin_host, settings.admin_port, token, traces)
         self.draining = False
         self._booking: asyncio.Task[None] | None = None  # goes on until everything is booked
 
@@ -110,6 +127,8 @@ class System:
             stopping.cancel()
             await self._end(tasks)
             await self.admin.stop()
+            if self._receiver is not None:
+                await self._receiver.stop()
             await self._close_book()
             self.state.give_back()
 
@@ -118,6 +137,8 @@ class System:
         if self._book is not None:
             await self._book.open()
             self._booking = asyncio.create_task(self._book.run())
+        if self._receiver is not None:
+            await self._receiver.start(self._spans)
         await self.admin.start()
         await self.generations.first(self.plans)
         tasks.append(asyncio.create_task(self.workers.run()))
@@ -170,9 +191,17 @@ class System:
         """Return why requests would not be served now, None when they would."""
         return "draining" if self.draining else await self.envoy.unready()
 
-    def counts(self) -> Counter[Key]:
-        """Return all workers' counts."""
-        return self.workers.counts()
+    async def counts(self) -> Counter[Key]:
+        """Return all that is counted: by workers, by Envoy, and here."""
+        counts = self.workers.counts()
+        counted = await envoy_counts(self.envoy.admin, self.plans)
+        counts.update(counted or ())
+        counts.update(facts(self.plans))
+        counts.update({(WORKER_STARTS, str(worker.number)): worker.starts for worker in self.workers.all})
+        counts[WORKERS_READY,] = self.workers.listening
+        counts[ENVOY_STARTS,] = self.envoy.starts
+        counts[ENVOY_UP,] = int(counted is not None)
+        return counts
 
 
 def _book(settings: Settings, state: State) -> Book:
@@ -180,6 +209,17 @@ def _book(settings: Settings, state: State) -> Book:
     from extproc.supervisor.book import Book
 
     return Book(settings.store or state.store, state.writer, state.ledgers, settings.store_limits)
+
+
+def _receiver(settings: Settings, ingress: str, tracing: Tracing | None) -> tuple[Receiver | None, Traces]:
+    """Return what takes spans, where they are kept, and what is known of traces; it imports gRPC."""
+    if not settings.keep_traces:
+        return None, Traces(None, ingress, None if tracing is None else str(tracing.collector))
+    from extproc.telemetry.kept import KeptTraces
+    from extproc.telemetry.receiver import Receiver
+
+    kept = KeptTraces()
+    return Receiver(kept), Traces(kept, ingress)
 
 
 async def _before(starting: Awaitable[None], stopping: asyncio.Task[bool]) -> bool:

@@ -28,18 +28,37 @@ from extproc.challenge.arena import Arena
 from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.engine.seams import Seams
 from extproc.graph import load_raw
+from extproc.otel import Tracing  # noqa: TC001 - msgspec reads it
 from extproc.plan.compile import compile_graph
 from extproc.server.generations import Generations
 from extproc.server.listen import Server, TransportName
 from extproc.server.processor import Processor
-from extproc.telemetry.counters import Counters, Key
+from extproc.telemetry.counters import (
+    ACTIVE,
+    CHALLENGER,
+    CONNECTIONS,
+    LOG_LINES_DROPPED,
+    SPANS,
+    SUB,
+    CallCounts,
+    Counters,
+    Key,
+)
+from extproc.telemetry.failures import FailureLog
+from extproc.telemetry.watching import Watching
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
 
     from extproc.plan.plan import Plan
+    from extproc.telemetry.export import Export
+    from extproc.telemetry.tracing import Traces
 
 GRACE = 1.0  # seconds that streams have at the end: by then Envoy was drained, and few are left
+LAG_EVERY = (
+    0.1  # seconds between looks at the event loop: a stall of a second counts ten times less than it lasts, and shows
+)
 REPORT_EVERY = 0.5  # what the admin address shows is at most a second old
 
 
@@ -56,6 +75,7 @@ class Orders(msgspec.Struct, frozen=True):
     ledger: str | None = None
     bodies: bool = False
     limits: Limits = DEFAULTS
+    tracing: Tracing | None = None
 
 
 class Reload(msgspec.Struct, frozen=True):
@@ -78,12 +98,15 @@ class Worker:
         ledger: Path | None = None,
         bodies: bool = False,
         limits: Limits = DEFAULTS,
+        tracing: Tracing | None = None,
     ) -> None:
         self.counters = Counters()
         self.generations = Generations()
         loop = asyncio.get_running_loop()
-        self.caller = EnvoyCaller(egress, random.Random())
-        self.challengers_caller = EnvoyCaller(egress, random.Random(), max_response=limits.response)
+        self.caller = EnvoyCaller(egress, random.Random(), recorder=CallCounts(self.counters, SUB))
+        self.challengers_caller = EnvoyCaller(
+            egress, random.Random(), recorder=CallCounts(self.counters, CHALLENGER), max_response=limits.response
+        )
         self.arena = Arena(
             random.Random(),
             self.counters,
@@ -96,7 +119,10 @@ class Worker:
         )
         self.load(plans)
         seams = Seams(random.Random(), self.counters, self.caller, loop.time, self.arena)
-        self.server = Server(Processor(self.generations, seams), listen, transport)
+        self.failures = FailureLog()
+        self.export = None if tracing is None else _export(tracing)
+        watching = Watching(self.counters, self.failures, _traces(self.export))
+        self.server = Server(Processor(self.generations, seams, watching), listen, transport)
         self.listening: asyncio.Future[None] = loop.create_future()
         self.ended = asyncio.Event()
         self._reported: dict[Key, int] = {}
@@ -119,18 +145,57 @@ class Worker:
             loop.add_signal_handler(number, self.ended.set)
         await self.server.start()
         self.listening.set_result(None)
+        lag = asyncio.create_task(_watch_lag(self.counters))
         await self.ended.wait()
+        lag.cancel()
         self.server.drain()
         await self.server.stop(GRACE)
         self.arena.close()
         await self.caller.close()
         await self.challengers_caller.close()
+        if self.export is not None:
+            self.export.close()
+
+    def counts(self) -> Counter[Key]:
+        """Return all that is counted now; sizes of the moment among it."""
+        counts = self.counters.counts
+        counts[LOG_LINES_DROPPED,] = self.failures.dropped
+        counts[ACTIVE,], counts[CONNECTIONS,] = self.server.load()
+        if self.export is not None:
+            counts[SPANS, "exported"] = self.export.exported
+            counts[SPANS, "failed"] = self.export.failed
+            counts[SPANS, "dropped"] = self.export.dropped
+        return counts
 
     def changed(self) -> list[tuple[Key, int]]:
         """Return the counts that changed since this was last asked."""
-        changes = [(key, count) for key, count in self.counters.counts.items() if self._reported.get(key) != count]
+        changes = [(key, count) for key, count in self.counts().items() if self._reported.get(key) != count]
         self._reported.update(changes)
         return changes
+
+
+def _export(said: Tracing) -> Export:
+    """Return the way out for spans; what it imports is for those who trace."""
+    from extproc.telemetry.export import Export
+
+    return Export(said)
+
+
+def _traces(export: Export | None) -> Traces | None:
+    if export is None:
+        return None
+    from extproc.telemetry.tracing import Traces
+
+    return Traces(export.tracer, asyncio.get_running_loop().time)
+
+
+async def _watch_lag(counters: Counters) -> None:
+    """Look how late the event loop is."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY
+        await asyncio.sleep(LAG_EVERY)
+        counters.lagged(max(loop.time() - due, 0.0))
 
 
 class _Saying(asyncio.BaseProtocol):
@@ -185,7 +250,15 @@ async def _supervised() -> None:
     orders = msgspec.json.decode(await supervisor.orders(), type=Orders)
     plans = [compile_graph(load_raw(raw)) for raw in orders.graphs]
     ledger = Path(orders.ledger) if orders.ledger else None
-    worker = Worker(plans, orders.listen, orders.egress, ledger=ledger, bodies=orders.bodies, limits=orders.limits)
+    worker = Worker(
+        plans,
+        orders.listen,
+        orders.egress,
+        ledger=ledger,
+        bodies=orders.bodies,
+        limits=orders.limits,
+        tracing=orders.tracing,
+    )
     gc.freeze()  # what was imported stays: a full collection that looks at it again takes tens of milliseconds
     async with asyncio.TaskGroup() as group:
         running = group.create_task(worker.run())

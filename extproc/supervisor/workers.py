@@ -15,8 +15,10 @@ import msgspec
 from extproc.challenge.evidence import Window  # noqa: TC001 - msgspec reads it
 from extproc.challenge.limits import DEFAULTS, Limits
 from extproc.errors import StartError
+from extproc.otel import Tracing  # noqa: TC001 - msgspec reads it
 from extproc.supervisor.backoff import Backoff
 from extproc.supervisor.spawn import end, spawn
+from extproc.telemetry.counters import GAUGES
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -64,6 +66,7 @@ class Told(msgspec.Struct, frozen=True):
     generation: int = 0
     bodies: bool = False
     limits: Limits = DEFAULTS
+    tracing: Tracing | None = None
 
 
 class WorkerProcess:
@@ -127,7 +130,7 @@ class WorkerProcess:
             await self._listen(process, life)  # its last words
             if self._keeper is not None:
                 self._keeper.ended(life)
-            self._ended.update(self._current)
+            self._ended.update({key: count for key, count in self._current.items() if key[0] not in GAUGES})
             self._current = {}
             self._process = None
             await self._now_at(-1)
@@ -139,6 +142,7 @@ class WorkerProcess:
             "graphs": self.told.graphs,
             "bodies": self.told.bodies,
             "limits": self.told.limits,
+            "tracing": self.told.tracing,
             "ledger": None if self._keeper is None else str(self._keeper.ledger(life)),
         }
         self._say(process, orders)
@@ -206,7 +210,12 @@ class Workers:
 
     def __repr__(self) -> str:
         """Say how many are ready."""
-        return f"<Workers {sum(worker.ready.is_set() for worker in self.all)}/{len(self.all)} ready>"
+        return f"<Workers {self.listening}/{len(self.all)} ready>"
+
+    @property
+    def listening(self) -> int:
+        """How many listen."""
+        return sum(worker.ready.is_set() for worker in self.all)
 
     async def run(self) -> None:
         """Keep all of them running until cancelled."""

@@ -77,7 +77,7 @@ class Observed:
         """Return nothing."""
         return None
 
-    def counts(self) -> Counter[Any]:
+    async def counts(self) -> Counter[Any]:
         """Return nothing."""
         return Counter()
 

@@ -44,10 +44,10 @@ def test_the_parts():
     node = challenge_of(compiled)
     assert node is compiled.root
     assert (node.name, node.shown, node.again) == ("root", True, None)
-    assert node.champion == Call(compiled.models["a"], tail=True)
+    assert node.champion == Call(compiled.models["a"], tail=True, node="root")
     assert [(one.name, one.target, one.sample) for one in node.challengers] == [
-        ("one", Call(compiled.models["b"], tail=False), 0.25),
-        ("two", Call(compiled.models["a"], tail=False), 1),
+        ("one", Call(compiled.models["b"], tail=False, node="root"), 0.25),
+        ("two", Call(compiled.models["a"], tail=False, node="root"), 1),
     ]
     assert [one.by.text if one.by else None for one in node.challengers] == ["request.headers.u", None]
     compare = node.compare
@@ -163,7 +163,7 @@ def test_what_is_needed(case):
 def test_no_challenger_is_on_the_clients_way():
     """Whoever walks a plan for what a client may meet does not meet the challengers."""
     compiled = rooted(duel(challenger="{name: x, to: {split: {routes: [{to: b, weight: 1}]}}}", more="noise: true"))
-    assert list(reachable(compiled.root)) == [compiled.root, Call(compiled.models["a"], tail=True)]
+    assert list(reachable(compiled.root)) == [compiled.root, Call(compiled.models["a"], tail=True, node="root")]
 
 
 def test_away_is_the_champion():

@@ -15,7 +15,9 @@ def test_split():
     root = compiled.root
     assert isinstance(root, SplitPlan)
     assert [(branch.name, branch.decision) for branch in root.branches] == [("stable", "root=stable"), ("b", "root=b")]
-    assert [branch.target for branch in root.branches] == [Call(model, tail=True) for model in compiled.models.values()]
+    assert [branch.target for branch in root.branches] == [
+        Call(model, tail=True, node="root") for model in compiled.models.values()
+    ]
     assert root.by is None
 
 
@@ -32,7 +34,7 @@ def test_switch():
     ]
     assert root.default is not None
     assert (root.default.name, root.default.decision) == ("default", "root=default")
-    assert root.default.target == Call(rooted("{respond: {status: 200}}").models["a"], tail=True)
+    assert root.default.target == Call(rooted("{respond: {status: 200}}").models["a"], tail=True, node="root")
 
 
 def test_switch_without_default():

@@ -1,0 +1,108 @@
+"""What Envoy counted of requests and tail calls, in the keys by which workers count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from extproc.admin.metrics import FAIL_OPEN, REQUESTS
+from extproc.calls.causes import known_cause
+from extproc.engine.calling import Cause
+from extproc.envoy.admin import AWAY
+from extproc.envoy.names import ATTEMPTS_TAG, CALLS_STAT, FLAGS_TAG, NO_GRAPH, REQUESTS_STAT, ROUTE_TAG, STATUS_TAG
+from extproc.headers import CALL_SECONDS
+from extproc.telemetry import counters as of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from prometheus_client.samples import Sample
+
+    from extproc.envoy.admin import EnvoyAdmin
+    from extproc.plan.plan import Plan
+    from extproc.telemetry.counters import Key
+
+_PAGE = f"/stats/prometheus?filter=^extproc%5C.({REQUESTS_STAT}|{CALLS_STAT})"
+_REQUESTS = f"envoy_extproc_{REQUESTS_STAT}"
+_TIMES = f"envoy_extproc_{CALLS_STAT}"
+_NONE = "-"
+_LEFT = "DC"  # Envoy's flag where the client closed the connection
+
+
+async def envoy_counts(admin: EnvoyAdmin, plans: Sequence[Plan]) -> Counter[Key] | None:
+    """Return what Envoy counted since it started, None while it does not answer."""
+    try:
+        text = await admin.get(_PAGE)
+    except AWAY:
+        return None
+    return read(text, {plan.graph: plan.away.name for plan in plans if plan.away is not None})
+
+
+def read(text: str, away: Mapping[str, str]) -> Counter[Key]:
+    """Read Envoy's page; ``away`` says which model a graph's requests go to without a processor."""
+    counts: Counter[Key] = Counter()
+    # A counter of Envoy's has no _total, and is no counter to the parser: it is looked at sample by sample.
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name.startswith(_TIMES):
+                counts.update(dict(_time(sample, away)))
+            elif sample.name.startswith(_REQUESTS):
+                for key, count in _request(sample, away):
+                    counts[key] += count
+    return _apart(counts)
+
+
+def _request(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
+    labels, count = sample.labels, int(sample.value)
+    route, status = labels[ROUTE_TAG], labels[STATUS_TAG]
+    flags = "" if labels[FLAGS_TAG] == _NONE else labels[FLAGS_TAG]
+    attempts = int(labels[ATTEMPTS_TAG]) if labels[ATTEMPTS_TAG].isdecimal() else 0
+    graph, _, model = route.partition("/")
+    if route in {NO_GRAPH, _NONE}:
+        graph = _NONE
+    yield (REQUESTS, graph, status), count
+    cause = None if _LEFT in flags.split(",") else known_cause(flags)
+    if cause is Cause.TIMEOUT:
+        yield (of.DEADLINES, graph), count
+    if not model and attempts and graph in away:
+        yield (FAIL_OPEN, graph), count
+        model = away[graph]
+    if not model or not (attempts or cause):
+        return
+    call = (graph, model, of.TAIL)
+    yield (of.CALLS, *call, _outcome(cause, status, left=_LEFT in flags.split(","))), count
+    if attempts > 1:
+        yield (of.RETRIES, *call), count * (attempts - 1)
+    if cause is Cause.OVERLOADED:
+        yield (of.SHED, *call, of.CIRCUIT_BREAKER), count
+
+
+def _outcome(cause: Cause | None, status: str, *, left: bool) -> str:
+    if cause is not None:
+        return cause.value
+    return "cancelled" if left or status == "0" else f"{status[:1]}xx"
+
+
+def _time(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
+    graph, _, model = sample.labels[ROUTE_TAG].partition("/")
+    model = model or away.get(graph, "")
+    if not model:
+        return
+    call = (graph, model, of.TAIL)
+    if sample.name.endswith("_sum"):
+        yield (of.CALL_TIMES + of.SUM, *call), int(sample.value)
+    elif sample.name.endswith("_bucket"):
+        bound = float(sample.labels["le"]) / 1e6
+        at = next((index for index, one in enumerate(CALL_SECONDS) if abs(one - bound) < one / 1000), len(CALL_SECONDS))
+        yield (of.CALL_TIMES, *call, str(at)), int(sample.value)
+
+
+def _apart(counts: Counter[Key]) -> Counter[Key]:
+    """Return a histogram's classes each by itself: Envoy's hold all below them."""
+    apart = Counter(counts)
+    for key, total in counts.items():
+        if key[0] == of.CALL_TIMES and key[-1] != "0":
+            apart[key] = total - counts[(*key[:-1], str(int(key[-1]) - 1))]
+    return apart

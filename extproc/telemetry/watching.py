@@ -1,0 +1,66 @@
+"""What a worker tells of its exchanges: counts of all, spans of those that are sampled, a line for each that failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from extproc.headers import DETAILS_PREFIX
+from extproc.telemetry.counters import DEADLINES, EXCHANGES
+
+if TYPE_CHECKING:
+    from extproc.engine.outcome import Answer
+    from extproc.engine.request import Request
+    from extproc.exchange.watch import RequestTrace
+    from extproc.plan.plan import Plan
+    from extproc.telemetry.counters import Counters
+    from extproc.telemetry.failures import FailureLog
+
+DEADLINE = f"{DETAILS_PREFIX}deadline"
+OVERLOADED = f"{DETAILS_PREFIX}overloaded"
+_FIRST_SERVER_ERROR = 500
+# Answers that the graph's author or a model wanted so: a respond's own, an output's, a sub-call's passed on.
+_MEANT = frozenset({"made", "sub_call"})
+
+
+class Tracing(Protocol):
+    """Begins spans."""
+
+    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestTrace | None:
+        """Begin a request's span, None where it is not sampled."""
+        ...
+
+
+class Watching:
+    """A ``Watch`` of the exchange's."""
+
+    def __init__(self, counters: Counters, failures: FailureLog, traces: Tracing | None = None) -> None:
+        self._counters = counters
+        self._failures = failures
+        self._traces = traces
+
+    def __repr__(self) -> str:
+        """Say whether requests are traced."""
+        return f"<Watching {'with' if self._traces else 'without'} traces>"
+
+    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestTrace | None:
+        """Begin a request's span."""
+        return None if self._traces is None else self._traces.trace(traceparent, plan, request)
+
+    def ended(self, graph: str, how: str) -> None:
+        """Count an exchange."""
+        self._counters.counts[EXCHANGES, graph, how] += 1
+
+    def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
+        """Count a missed deadline, and log what failed by our fault or a model's."""
+        if answer.details == DEADLINE:
+            self._counters.counts[DEADLINES, plan.graph] += 1
+        code = answer.details.removeprefix(DETAILS_PREFIX)
+        if code not in _MEANT and (answer.status >= _FIRST_SERVER_ERROR or answer.details == OVERLOADED):
+            self._failures.failed(
+                graph=plan.graph,
+                status=answer.status,
+                code=code,
+                request_id=request.id,
+                trace_id="" if trace is None else trace.id,
+                route=answer.route,
+            )
