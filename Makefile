@@ -45,8 +45,11 @@ format: $(STAMP) ## format and mend what can be
 proto: $(STAMP) ## generate extproc/wire from its .proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. extproc/wire/ext_proc.proto
 
-rendered: $(STAMP) ## write envoy/ from graphs/
-	$(BIN)/extproc config graphs --out envoy --mounted-at /etc/envoy
+rendered: $(STAMP) ## write envoy/ from graphs/, for docker-compose.yml
+	env -i PATH="$(PATH)" OTEL_EXPORTER_OTLP_ENDPOINT=http://jaeger:4317 OTEL_TRACES_SAMPLER=parentbased_always_on \
+	  $(BIN)/extproc config graphs --out envoy --mounted-at /etc/envoy --listen 0.0.0.0:10000 \
+	  --processor unix:/run/extproc/extproc.sock --egress unix:/run/extproc/egress.sock \
+	  --envoy-admin unix:/run/extproc/envoy.sock --access-log -
 
 clean: ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,7 +1,8 @@
 """``make bench``: the same load on Envoy's own weighted clusters, a split graph and a body switch, in one run.
 
 Several rounds, each subject once a round, so that a machine whose speed drifts slows all of them; medians of rounds.
-CPU per request is the figure to trust on a shared machine; ratios are against Envoy's own weighted clusters.
+CPU per request is the figure to trust on a shared machine; ratios are against Envoy's own weighted clusters, and of
+traces against the same graph without.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.load import cpu_seconds, encode, run, variants
-from bench.subjects import extproc, machine, upstream, weighted_clusters
+from bench.subjects import collector, extproc, machine, upstream, weighted_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bench.load import Result
     from bench.subjects import Subject
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 HOST = "bench.local"
 PATH = "/v1/models/bench:predict"
 KEYS = 1000
+SPLIT_GRAPH = "split graph"
+TRACED = (0.0, 0.01, 1.0)  # shares of traces
 WIDTH = 110  # of a table that no terminal bounds
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
@@ -111,17 +114,35 @@ def _subjects(stack: ExitStack, folder: Path) -> dict[str, tuple[Subject, Sequen
     split = _started(stack, folder / "split", port, SPLIT)
     switch = _started(stack, folder / "switch", port, SWITCH)
     bare = stack.enter_context(weighted_clusters(port, folder))
+    spans = stack.enter_context(collector())
+    traced = {
+        f"{SPLIT_GRAPH}, traces {share:.0%}": _started(
+            stack, folder / f"traced{share}", port, SPLIT, _traced(spans, share)
+        )
+        for share in TRACED
+    }
     return {
         "weighted clusters": (bare, keyed),
-        "split graph": (split, keyed),
+        SPLIT_GRAPH: (split, keyed),
+        **{name: (subject, keyed) for name, subject in traced.items()},
         "weighted clusters, 1 KB": (bare, posted),
         "body switch, 1 KB": (switch, posted),
     }
 
 
-def _started(stack: ExitStack, folder: Path, port: int, root: str) -> Subject:
+def _started(
+    stack: ExitStack, folder: Path, port: int, root: str, environment: Mapping[str, str] | None = None
+) -> Subject:
     folder.mkdir()
-    return stack.enter_context(extproc(GRAPH.format(path=PATH, port=port, root=root), folder))
+    return stack.enter_context(extproc(GRAPH.format(path=PATH, port=port, root=root), folder, environment))
+
+
+def _traced(port: int, share: float) -> dict[str, str]:
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": str(share),
+    }
 
 
 def _body(number: int) -> bytes:
@@ -167,6 +188,9 @@ def _medians(rounds: Sequence[Figures]) -> Figures:
 
 
 def _base(name: str) -> str:
+    """Return what a subject is compared with: Envoy's own weighted clusters, and traces with the same without."""
+    if "traces" in name:
+        return SPLIT_GRAPH
     return "weighted clusters, 1 KB" if "1 KB" in name else "weighted clusters"
 
 

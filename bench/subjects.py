@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from extproc.envoy.binary import find_envoy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PATIENCE = 60.0
 
@@ -33,7 +33,20 @@ class Subject:
 @contextmanager
 def upstream() -> Iterator[int]:
     """Run the cheapest upstream; yield its port."""
-    command = [sys.executable, str(Path(__file__).parent / "upstream.py"), "--port", "0"]
+    with _helper("upstream.py", "--port", "0") as port:
+        yield port
+
+
+@contextmanager
+def collector() -> Iterator[int]:
+    """Run a collector that throws spans away; yield its port."""
+    with _helper("collector.py") as port:
+        yield port
+
+
+@contextmanager
+def _helper(file: str, *arguments: str) -> Iterator[int]:
+    command = [sys.executable, str(Path(__file__).parent / file), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             yield json.loads(_line(process.stdout))["port"]
@@ -42,12 +55,13 @@ def upstream() -> Iterator[int]:
 
 
 @contextmanager
-def extproc(graph: str, folder: Path) -> Iterator[Subject]:
+def extproc(graph: str, folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Subject]:
     """Run ``extproc up`` with one worker on one graph."""
     file = folder / "graph.yaml"
     file.write_text(graph, encoding="utf-8")
     command = [sys.executable, "-m", "extproc.cli", "up", str(file), "--port", "0", "--admin", "127.0.0.1:0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    variables = {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=variables) as process:
         try:
             told = json.loads(_line(process.stdout))
             port = int(told["ingress"].rpartition(":")[2])

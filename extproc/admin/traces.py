@@ -20,7 +20,8 @@ NOT_KEPT = "no traces are kept here: start it with extproc up --traces"
 class Traces:
     """What is known about traces. ``kept`` is None where none are.
 
-    ``ingress`` is where requests are taken, as a URL, where that is known; ``collector`` is where spans go instead.
+    ``ingress`` is where requests are taken, as a URL, where that is known; ``collector`` is where spans go instead, in
+    words for people.
     """
 
     kept: KeptTraces | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from extproc.commands.addresses import address
 from extproc.commands.graphs import load_plans
+from extproc.commands.logging_options import access_log, add_access_log
 from extproc.commands.tracing import HELP, told_tracing
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def arguments(parser: ArgumentParser) -> None:
         metavar="ADDR",
         help="Envoy's own admin page; default: %(default)s",
     )
+    add_access_log(parser)
 
 
 def run(options: Namespace) -> int:
@@ -65,6 +67,7 @@ def run(options: Namespace) -> int:
         admin=address(options.envoy_admin),
         egress=address(options.egress),
         processors=tuple(address(text) for text in options.processor or ["unix:/run/extproc.sock"]),
+        access_log=access_log(options),
         tracing=told_tracing(),
         folder=Path(options.mounted_at) if options.mounted_at else out.absolute(),
     )

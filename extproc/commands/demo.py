@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from argparse import ArgumentTypeError
 from io import TextIOWrapper
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from extproc.commands.addresses import host_and_port
 from extproc.commands.graphs import FAILED, load_plans
+from extproc.commands.logging_options import add_logging, configure_logging
 from extproc.demo.ports import Ports
 from extproc.demo.progress import Progress
 from extproc.demo.samples import folder
@@ -46,11 +46,12 @@ def arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="one JSON object a line for each request, the last with the challenge's report; the rest to stderr",
     )
+    add_logging(parser)
 
 
 def run(options: Namespace) -> int:
     """Start everything, show it, and end it."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging(options, "supervisor")
     from extproc.demo.run import Options, demo, require
 
     admin_host, admin_port = host_and_port(options.admin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from extproc.commands.addresses import address, host_and_port
 from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import load_plans
 from extproc.commands.limits import limits
+from extproc.commands.logging_options import add_logging, configure_logging
 from extproc.commands.tracing import HELP, told_tracing
 
 if TYPE_CHECKING:
@@ -57,11 +57,12 @@ def arguments(parser: ArgumentParser) -> None:
         help="Envoy's own admin page, unix:PATH or HOST:PORT: metrics then hold what only Envoy can count",
     )
     add_evidence(parser)
+    add_logging(parser)
 
 
 def run(options: Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging(options, "serve")
     graphs, plans = load_plans(options.paths)
     import uvloop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -12,6 +13,7 @@ from extproc.commands.trace_request import Request
 if TYPE_CHECKING:
     from argparse import Namespace
 
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: methods and names of headers
 OURS = ("traceparent", "tracestate")  # the trace is begun here; the second belongs to the first
 
 
@@ -23,6 +25,8 @@ def wrong(message: str) -> NoReturn:
 
 def asked(options: Namespace, url: SplitResult) -> Request:
     """Return the request to a URL."""
+    if options.method is not None and not TOKEN.fullmatch(options.method):
+        wrong(f"--method {options.method!r} is none: expected one like POST")
     headers = [_header(line) for line in options.header]
     if options.host is not None:
         headers.append(("host", options.host))
@@ -62,7 +66,7 @@ def checked_path(path: str) -> str:
 
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = (part.strip() for part in line.partition(":"))
-    if not colon or not name:
+    if not colon or not TOKEN.fullmatch(name):
         wrong(f"--header {line!r}: expected 'name: value'")
     if name.lower() in OURS:
         wrong(f"--header {line!r}: extproc trace begins the trace itself")

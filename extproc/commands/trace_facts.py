@@ -19,12 +19,33 @@ CALL_TO_US: Final = "async envoy.service.ext_proc.v3.ExternalProcessor.Process e
 _NAMES: Final = {CALL_TO_US: "ext_proc"}
 _STATUSES: Final = ("http.response.status_code", "http.status_code")  # the second is what Envoy says
 _ENDS: Final = {"left": "the client left", "cancelled": "cancelled", "passed": "passed on untouched"}
+# Envoy's reasons for a response of its own, or for none (its documentation, "Access logging", %RESPONSE_FLAGS%).
+_FLAGS: Final = {
+    "DC": "the caller left",
+    "DPE": "the client broke HTTP",
+    "DT": "took too long in all",
+    "EXPR": "the graph's processor failed",
+    "LH": "health checks fail",
+    "LR": "reset here",
+    "NC": "no such cluster",
+    "NR": "no route",
+    "SI": "idle for too long",
+    "UC": "the connection broke off",
+    "UF": "no connection",
+    "UH": "no healthy endpoint",
+    "UO": "too many at once",
+    "UPE": "the model broke HTTP",
+    "UR": "the model reset it",
+    "URX": "no attempt left",
+    "UT": "the model took too long",
+}
+_NO_ANSWER: Final = ("0", 0)  # what Envoy gives as the status then
 _TOKENS: Final = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
 
 
 def name(span: Span) -> str:
     """Return a span's name."""
-    return shown(_NAMES.get(span.name, span.name), NAME)
+    return shown(_NAMES.get(span.name, span.name), NAME).strip()
 
 
 def shown(said: Any, longest: int = VALUE) -> str:
@@ -50,8 +71,8 @@ def facts(span: Span) -> Iterator[str]:
         told.append(shown(error))
     if span.message and not any(shown(span.message) in one for one in told):
         told.append(shown(span.message, MESSAGE))
-    if (flags := said.get("response_flags")) not in (None, "", "-"):
-        told.append(f"flags {shown(flags)}")
+    flags = said.get("response_flags")
+    told += [_flag(flag) for flag in flags.split(",") if flag != "-"] if isinstance(flags, str) else []
     if isinstance(left := said.get("extproc.deadline.left"), int | float):
         told.append(f"deadline in {left:.2f} s" if left >= 0 else f"deadline {-left:.2f} s ago")
     told += [f"linked to trace {one.trace_id}" for one in span.links if one.trace_id != span.trace_id]
@@ -69,12 +90,18 @@ def _outcome(span: Span) -> Iterator[str]:
             yield f"answers {shown(status)}"
         case str() if status is None:
             yield _ENDS.get(outcome, shown(outcome))
+        case _ if status in _NO_ANSWER:
+            yield "no answer"
         case _ if status is not None and span.name != CALL_TO_US:
             yield shown(status)
         case _:
             pass
-    if route:
+    if route and route != said.get("extproc.model"):
         yield f"route {shown(route)}"
+
+
+def _flag(flag: str) -> str:
+    return f"{flag}: {_FLAGS[flag]}" if flag in _FLAGS else f"flag {shown(flag)}"
 
 
 def _model(span: Span) -> Iterator[str]:

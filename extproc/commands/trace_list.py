@@ -29,6 +29,6 @@ def listed(traces: Iterable[Mapping[str, Any]]) -> Table:
             Text(moment(one["start"] / 1e9), style="dim"),
             Text(f"{one['duration'] / 1e6:,.2f}"),
             Text(count(one["spans"])),
-            sign + Text(shown(one["name"])) + Text(f"  {shown(one['service'])}", style="dim"),
+            sign + Text(shown(one["name"]).strip()) + Text(f"  {shown(one['service'])}", style="dim"),
         )
     return table

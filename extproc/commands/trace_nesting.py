@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from extproc.telemetry.span import Span
 
@@ -74,14 +74,14 @@ def nested(spans: Iterable[Span], client: str | None = None) -> Nesting:
     below: dict[str, list[Span]] = {}
     for span in ordered:
         below.setdefault(span.parent_id, []).append(span)
-    there = {span.span_id for span in ordered}
+    there = {span.span_id: span for span in ordered}
     tops = [span for span in ordered if span.parent_id not in there]
     outside = {"", client or _sender(tops)}
     placed: set[str] = set()
     roots = [_grown(span, below, placed) for span in tops if span.parent_id in outside]
     orphans = [_grown(span, below, placed) for span in tops if span.parent_id not in outside]
-    # What is in no tree yet is in a circle, which only a broken sender makes.
-    orphans += [_grown(span, below, placed) for span in ordered if span.span_id not in placed]
+    # What is in no tree yet is in a circle, or below one; only a broken sender makes them.
+    orphans += [_grown(_circled(span, there), below, placed) for span in ordered if span.span_id not in placed]
     start = min((span.start for span in ordered), default=0)
     return Nesting(roots, orphans, start, max((span.end for span in ordered), default=0))
 
@@ -89,6 +89,15 @@ def nested(spans: Iterable[Span], client: str | None = None) -> Nesting:
 def _sender(tops: Sequence[Span]) -> str:
     rootless = not tops or any(not span.parent_id for span in tops) or tops[0].kind != "server"
     return "" if rootless else tops[0].parent_id
+
+
+def _circled(span: Span, there: Mapping[str, Span]) -> Span:
+    """Return the first span above one that is above itself."""
+    passed: set[str] = set()
+    while span.span_id not in passed:
+        passed.add(span.span_id)
+        span = there[span.parent_id]
+    return span
 
 
 def _grown(top: Span, below: dict[str, list[Span]], placed: set[str]) -> Node:

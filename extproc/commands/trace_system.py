@@ -23,7 +23,7 @@ _NAMES = {"traceId": "trace_id", "spanId": "span_id", "parentId": "parent_id"}
 class Overview:
     """What the system keeps. ``refusal`` says why it keeps nothing, empty where it does.
 
-    ``ingress`` is where it takes requests, ``collector`` where spans go that are not kept; both are URLs.
+    ``ingress`` is the URL at which it takes requests, ``collector`` says where spans go that are not kept.
     """
 
     ingress: str | None
@@ -61,7 +61,7 @@ class RunningSystem:
             known = False
         if not known:
             raise self._stranger()
-        return Overview(_url(said.get("ingress")), _url(said.get("collector")), refusal, said)
+        return Overview(_text(said.get("ingress")), _text(said.get("collector")), refusal, said)
 
     def spans(self, trace_id: str) -> Sequence[Span]:
         """Return what has come of a trace so far. Raises NoAnswer."""
@@ -118,5 +118,5 @@ def _renamed(said: dict[str, Any]) -> dict[str, Any]:
     return {_NAMES.get(name, name): value for name, value in said.items()}
 
 
-def _url(said: object) -> str | None:
+def _text(said: object) -> str | None:
     return said if isinstance(said, str) else None

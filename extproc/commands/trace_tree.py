@@ -25,7 +25,7 @@ ROOM: Final = 16  # columns that a name has, however deep it stands
 GUIDE: Final = 3  # columns of a level
 MAX_EVENTS: Final = 20  # of a span: its decisions and attempts are fewer
 LOST: Final = "parents missing"
-PLAIN: Final = str.maketrans("├└│─█✕→·•…", "|`|-#x>.*~")
+PLAIN: Final = str.maketrans("├└│─█✕→•…", "|`|-#x>*~")
 """What stands for the signs of the tree in a terminal that has ASCII alone."""
 
 
@@ -159,7 +159,7 @@ def _told(span: Span, service: str) -> Text:
     if span.failed:
         told.append("✕ ", style="bold red")
     told.append(name(span), style=_style(span) or "bold")
-    if said := " · ".join(facts(span)):
+    if said := ", ".join(facts(span)):
         told.append(f"  {said}", style="red" if span.failed else "")
     return told
 

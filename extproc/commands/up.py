@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from extproc.commands.addresses import host_and_port
 from extproc.commands.evidence import add_evidence, state_folder
 from extproc.commands.graphs import FAILED, load_plans
 from extproc.commands.limits import limits
+from extproc.commands.logging_options import access_log, add_access_log, add_logging, configure_logging
 from extproc.commands.tracing import HELP, told_tracing
 from extproc.errors import StartError
 
@@ -49,12 +49,14 @@ def arguments(parser: ArgumentParser) -> None:
         "--traces", action="store_true", help="keep the last traces in memory, for extproc trace, and send them nowhere"
     )
     add_evidence(parser)
+    add_access_log(parser)
+    add_logging(parser)
     parser.add_argument("--json", action="store_true", help="tell addresses and processes as one line of JSON")
 
 
 def run(options: Namespace) -> int:
     """Start, serve until Ctrl-C or SIGTERM, drain, stop."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    configure_logging(options, "supervisor")
     graphs, plans = load_plans(options.paths)
     if options.workers < 1:
         print("--workers: at least 1", file=sys.stderr)
@@ -77,6 +79,7 @@ def run(options: Namespace) -> int:
             bodies=options.keep_bodies,
             tracing=told_tracing(),
             keep_traces=options.traces,
+            access_log=access_log(options),
         )
         try:
             system = System(settings, graphs, plans)

@@ -112,4 +112,4 @@ def _error(  # noqa: PLR0913, PLR0917 - what an error says, each once
 ) -> Answer:
     said = {"code": code, "message": message, "graph": graph, **known, "requestId": request_id}
     body = encode({"error": {name: value for name, value in said.items() if value}})
-    return Answer(status, (("content-type", JSON),), body, route, f"extproc.{code}")
+    return Answer(status, (("content-type", JSON),), body, route, f"extproc.{code}", known.get("model", ""))

@@ -26,13 +26,17 @@ class TailCall:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response computed here. ``details`` is for Envoy's access log and holds nothing of a request."""
+    """A response computed here. ``details`` is for Envoy's access log and holds nothing of a request.
+
+    ``model`` is whose fault it was, where it was a model's.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     route: str
     details: str
+    model: str = ""
 
 
 Outcome: TypeAlias = TailCall | Answer

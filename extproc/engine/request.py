@@ -16,6 +16,8 @@ from extproc.headers import TRACEPARENT_HEADER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extproc.engine.traceparent import Traceparent
+
 _FIELDS = frozenset({"headers", "method", "path", "query", "host", "id", "body"})
 _PLAIN = ("", "identity")
 # What belongs to one connection (RFC 9110, 7.6.1), or is set anew for each call.
@@ -43,7 +45,7 @@ class Request(Record):
         self.host = headers.pop(":authority", "")
         self.scheme = headers.pop(":scheme", "")
         self.headers = headers
-        self.traceparent: str | None = None  # of the span whose part this is, in place of what the client sent
+        self.traceparent: Traceparent | None = None  # of the span whose part this is, in place of what the client sent
         self.raw_body = body
 
     def get(self, name: str) -> object:
@@ -107,7 +109,7 @@ class Request(Record):
             if name not in _NOT_PASSED_ON and not name.startswith(_NOT_FOR_MODELS)
         }
         if self.traceparent is not None:
-            kept[TRACEPARENT_HEADER] = self.traceparent
+            kept[TRACEPARENT_HEADER] = str(self.traceparent)
         return kept
 
     def onward(self, own: bool, content_type: str | None) -> Mapping[str, str]:  # noqa: FBT001

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from extproc.engine.pairing import Pair
     from extproc.engine.seams import Seams
+    from extproc.engine.traceparent import Traceparent
     from extproc.exchange.watch import RequestTrace
     from extproc.plan.plan import Plan
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
@@ -107,7 +108,7 @@ class Exchange:
         graph: str | None,
         seams: Seams,
         watch: Watch = UNWATCHED,
-        traceparent: str | None = None,
+        traceparent: Traceparent | None = None,
     ) -> None:
         self.phase = Phase.HEADERS
         self.plan: Plan | None = None

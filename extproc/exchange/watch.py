@@ -9,6 +9,7 @@ from extproc.engine.tracing import Trace
 if TYPE_CHECKING:
     from extproc.engine.outcome import Answer, TailCall
     from extproc.engine.request import Request
+    from extproc.engine.traceparent import Traceparent
     from extproc.plan.plan import Plan
 
 # How an exchange ends: with a tail call, an answer, no graph that matches; Envoy left before; Envoy said what it must not;
@@ -33,7 +34,7 @@ class RequestTrace(Trace, Protocol):
 class Watch(Protocol):
     """Is told of every exchange; called on the hot path."""
 
-    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestTrace | None:
+    def trace(self, traceparent: Traceparent | None, plan: Plan, request: Request) -> RequestTrace | None:
         """Begin a request's span, below the span that Envoy says; None where the request is not sampled."""
         ...
 
@@ -47,7 +48,7 @@ class Watch(Protocol):
 class Unwatched:
     """Nobody is told."""
 
-    def trace(self, _traceparent: str | None, _plan: Plan, _request: Request) -> None:
+    def trace(self, _traceparent: Traceparent | None, _plan: Plan, _request: Request) -> None:
         """Trace nothing."""
 
     def ended(self, graph: str, how: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from extproc.engine.traceparent import Traceparent
+
 
 class Conversation(Protocol):
     """One stream's answers, message by message."""
@@ -28,6 +30,8 @@ class Conversation(Protocol):
 class Answering(Protocol):
     """Opens conversations by method path."""
 
-    def open(self, path: str, metadata: Mapping[str, str]) -> Conversation | None:
+    def open(
+        self, path: str, metadata: Mapping[str, str], traceparent: Traceparent | None = None
+    ) -> Conversation | None:
         """Return the conversation for a new stream, None for a method that is not served. Raises ProtocolError."""
         ...

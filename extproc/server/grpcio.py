@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from extproc.engine.traceparent import Traceparent
 from extproc.errors import ProtocolError, StartError
+from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +69,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 async def _converse(answering: Answering, path: str, metadata: Mapping[str, str], context: Any) -> None:
     conversation: Conversation | None = None
     try:
-        conversation = answering.open(path, metadata)
+        told = metadata.get(TRACEPARENT_HEADER)
+        conversation = answering.open(path, metadata, None if told is None else Traceparent(told))
         if conversation is None:
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no such method")
             return

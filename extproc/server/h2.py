@@ -19,6 +19,7 @@ from extproc.server.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from extproc.engine.traceparent import Traceparent
     from extproc.server.conversation import Answering
 
 log = logging.getLogger(__name__)
@@ -163,24 +164,24 @@ class Connection(asyncio.Protocol):
     def _opened(self, flags: int, number: int, block: bytes) -> None:
         """Take a complete header block: a new stream's, or the trailers of one, which say nothing that matters."""
         try:
-            metadata = self._blocks.read(block)
+            metadata, traceparent = self._blocks.read(block)
         except BadBlock:
             raise ConnectionBroken(frames.COMPRESSION_ERROR, "a header block cannot be read") from None
         if not number & 1:
             raise ConnectionBroken(frames.PROTOCOL_ERROR, "a client's streams have odd numbers")
         if number > self._last_stream:
             self._last_stream = number
-            self._begin(number, metadata)
+            self._begin(number, metadata, traceparent)
         stream = self._streams.get(number)
         if stream is not None and flags & frames.END_STREAM:
             stream.half_closed()
 
-    def _begin(self, number: int, metadata: Mapping[str, str]) -> None:
+    def _begin(self, number: int, metadata: Mapping[str, str], traceparent: Traceparent | None) -> None:
         if self.closing:
             self.write(frames.reset(number, frames.REFUSED_STREAM))  # it is safe to try elsewhere
             return
         try:
-            conversation = self._answering.open(metadata.get(":path", ""), metadata)
+            conversation = self._answering.open(metadata.get(":path", ""), metadata, traceparent)
         except ProtocolError as error:
             log.warning("a stream was refused: %s", error)
             self.write(frames.trailers_failed(number, frames.INVALID_ARGUMENT, str(error), alone=True))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hpack import Decoder, HPACKError
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
+from extproc.engine.traceparent import Traceparent
 from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
@@ -40,40 +41,70 @@ class HeaderBlocks:
         """Say how many are known."""
         return f"<HeaderBlocks {len(self._known)} known>"
 
-    def read(self, block: bytes) -> Mapping[str, str]:
-        """Return a block's headers. Raises BadBlock."""
+    def read(self, block: bytes) -> tuple[Mapping[str, str], Traceparent | None]:
+        """Return a block's headers, and the traceparent among them. Raises BadBlock."""
         if self._decoder.header_table_size:
-            return self._decoded(block)  # until Envoy has taken our settings
+            return self._whole(block)  # until Envoy has taken our settings
         known = self._known.get(block)
         if known is not None:
-            return known
+            return known, None
         at = block.find(_NAME) + len(_NAME)
         length = block[at] if len(_NAME) <= at < len(block) else 0
         if not _HUFFMAN < length <= _HUFFMAN | _LONGEST:
-            return self._learnt(block, self._decoded(block))
+            headers, traceparent = self._whole(block)
+            if traceparent is None:
+                self._learn(block, headers)
+            return headers, traceparent
         end = at + 1 + (length & ~_HUFFMAN)
         rest = block[:at] + block[end:]
-        text = _read(block[at + 1 : end])
+        coded = CodedTraceparent(block[at + 1 : end])
         known = self._known.get(rest)
-        if known is None or text is None:
-            headers = self._decoded(block)
-            if headers.get(TRACEPARENT_HEADER) == text:
-                self._learnt(rest, headers)
-            return headers
-        return {**known, TRACEPARENT_HEADER: text}
+        if known is None:
+            known, traceparent = self._whole(block)
+            if str(traceparent) != str(coded):
+                return known, traceparent
+            self._learn(rest, known)
+        return known, coded
 
-    def _learnt(self, block: bytes, headers: dict[str, str]) -> dict[str, str]:
+    def _learn(self, block: bytes, headers: dict[str, str]) -> None:
         if not self._decoder.header_table_size:
             if len(self._known) >= KEPT_HEADERS:
                 self._known.popitem(last=False)
             self._known[block] = headers
-        return headers
 
-    def _decoded(self, block: bytes) -> dict[str, str]:
+    def _whole(self, block: bytes) -> tuple[dict[str, str], Traceparent | None]:
         try:
-            return {str(name): str(value) for name, value in self._decoder.decode(block)}
+            headers = {str(name): str(value) for name, value in self._decoder.decode(block)}
         except (HPACKError, UnicodeDecodeError):
             raise BadBlock(block) from None
+        traceparent = headers.pop(TRACEPARENT_HEADER, None)
+        return headers, None if traceparent is None else Traceparent(traceparent)
+
+
+class CodedTraceparent(Traceparent):
+    """A traceparent in Huffman's code: most are not sampled, and of those nothing else is ever asked."""
+
+    __slots__ = ("_code",)
+
+    def __init__(self, code: bytes) -> None:
+        super().__init__("")
+        self._code = code
+
+    def __str__(self) -> str:
+        if not self._text:
+            self._text = _read(self._code) or self._text
+        return self._text
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the span is recorded.
+
+        ``-00`` is 010110 00000 00000, and up to seven ones fill the last byte: what else there is before those ones than
+        eleven zeros has to be read.
+        """
+        bits = int.from_bytes(self._code[-4:], "big")
+        ones = (bits ^ (bits + 1)).bit_length() - 1
+        return bool(bits >> ones & 0x7FF) and super().sampled
 
 
 def _coded(text: bytes) -> bytes:
@@ -107,7 +138,7 @@ def _made(left: str) -> Iterator[tuple[int, tuple[str, str]]]:
         while code := next((bits[:length] for length in _LENGTHS if bits[:length] in _CODES), ""):
             found += _CODES[code]
             bits = bits[len(code) :]
-        if len(bits) < _LENGTHS[-1]:
+        if len(bits) < _LENGTHS[-1] or "0" not in bits:  # ones: the end, filled up
             yield byte, (found, bits)
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from extproc.exchange.exchange import Exchange
 from extproc.exchange.watch import UNWATCHED, Watch
-from extproc.headers import GRAPH_HEADER, TRACEPARENT_HEADER
+from extproc.headers import GRAPH_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extproc.engine.seams import Seams
+    from extproc.engine.traceparent import Traceparent
     from extproc.exchange.exchange import Plans
     from extproc.server.conversation import Conversation
 
@@ -34,11 +35,12 @@ class Processor:
         """Say whether it wants requests."""
         return f"<Processor {'serving' if self.serving else 'draining'} {self._plans!r}>"
 
-    def open(self, path: str, metadata: Mapping[str, str]) -> Conversation | None:
+    def open(
+        self, path: str, metadata: Mapping[str, str], traceparent: Traceparent | None = None
+    ) -> Conversation | None:
         """Return the conversation for a method, None for one that is not served. Raises ProtocolError."""
         if path == PROCESS:
-            graph, traceparent = metadata.get(GRAPH_HEADER), metadata.get(TRACEPARENT_HEADER)
-            return Exchange(self._plans, graph, self._seams, self._watch, traceparent)
+            return Exchange(self._plans, metadata.get(GRAPH_HEADER), self._seams, self._watch, traceparent)
         if path == CHECK:
             return HealthCheck(serving=self.serving)
         return None

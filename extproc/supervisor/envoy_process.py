@@ -11,6 +11,7 @@ import aiohttp
 
 from extproc.envoy.admin import EnvoyAdmin
 from extproc.envoy.build import BOOTSTRAP
+from extproc.envoy.layout import STANDARD_OUTPUT
 from extproc.envoy.names import INGRESS
 from extproc.errors import StartError
 from extproc.supervisor.backoff import Backoff
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 START_TIMEOUT = 30.0
 STOP_PATIENCE = 2.0
 POLL = 0.02
+ACCESS_LOG_FLUSH = 1.0  # seconds that Envoy holds lines of an access log: by default ten, long for who watches it
 _AWAY = (aiohttp.ClientError, OSError, TimeoutError)
 
 log = logging.getLogger(__name__)
@@ -31,12 +33,13 @@ log = logging.getLogger(__name__)
 class EnvoyProcess:
     """An Envoy under watch; its last words are kept for whoever asks why it ended."""
 
-    def __init__(self, binary: Path, folder: Path, admin_socket: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, admin_socket: Path, access_log: str | None = None) -> None:
         self.admin = EnvoyAdmin(f"unix:{admin_socket}")
         self.starts = 0
         self.stopping = False
         self._binary = binary
         self._folder = folder
+        self._access_log = access_log
         self._process: Process | None = None
         self._words: deque[str] = deque(maxlen=50)
 
@@ -68,8 +71,11 @@ class EnvoyProcess:
     async def _one_life(self) -> None:
         self.starts += 1
         command = [str(self._binary), "-c", str(self._folder / BOOTSTRAP), "--disable-hot-restart", "-l", "warning"]
+        command += ["--file-flush-interval-msec", str(round(ACCESS_LOG_FLUSH * 1000))]
+        # Its standard output is for an access log alone, and then it is ours.
+        stdout = None if self._access_log == STANDARD_OUTPUT else asyncio.subprocess.DEVNULL
         process = self._process = await spawn(
-            command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            command, stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=asyncio.subprocess.PIPE
         )
         try:
             if process.stderr is not None:

@@ -63,6 +63,7 @@ class Settings:
     store_limits: StoreLimits = STORE_DEFAULTS
     bodies: bool = False  # whether examples keep the request's body
     tracing: Tracing | None = None
+    access_log: str | None = None  # where Envoy writes it
     keep_traces: bool = False  # in memory, for `extproc trace`: spans then go nowhere else
 
 
@@ -97,9 +98,10 @@ class System:
             egress=egress,
             processors=tuple(Address(path=str(worker.socket)) for worker in self.workers.all),
             folder=run / "envoy",
+            access_log=settings.access_log,
             tracing=tracing,
         )
-        self.envoy = EnvoyProcess(find_envoy(), self.layout.folder, run / "envoy.sock")
+        self.envoy = EnvoyProcess(find_envoy(), self.layout.folder, run / "envoy.sock", settings.access_log)
         self.generations = Generations(self.layout, self.workers, self.envoy.admin)
         self.challenges = NoChallenges() if self._book is None else self._challenging(self._book, promotions)
         token = os.environ.get(TOKEN_VARIABLE)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import random
 import signal
 import sys
@@ -45,6 +44,7 @@ from extproc.telemetry.counters import (
     Key,
 )
 from extproc.telemetry.failures import FailureLog
+from extproc.telemetry.logs import configure_as_told
 from extproc.telemetry.watching import Watching
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Worker:
             loop.add_signal_handler(number, self.ended.set)
         await self.server.start()
         self.listening.set_result(None)
-        lag = asyncio.create_task(_watch_lag(self.counters))
+        lag = asyncio.create_task(_watch_lag(self.counters, self.failures))
         await self.ended.wait()
         lag.cancel()
         self.server.drain()
@@ -189,13 +189,14 @@ def _traces(export: Export | None) -> Traces | None:
     return Traces(export.tracer, asyncio.get_running_loop().time)
 
 
-async def _watch_lag(counters: Counters) -> None:
-    """Look how late the event loop is."""
+async def _watch_lag(counters: Counters, failures: FailureLog) -> None:
+    """Look how late the event loop is, and whether the log has something to make up for."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + LAG_EVERY
         await asyncio.sleep(LAG_EVERY)
         counters.lagged(max(loop.time() - due, 0.0))
+        failures.tell_left_out()
 
 
 class _Saying(asyncio.BaseProtocol):
@@ -298,7 +299,7 @@ def _tell(supervisor: _Supervisor, worker: Worker) -> None:
 
 def main() -> None:
     """Run one worker under a supervisor."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
+    configure_as_told("worker")
     uvloop.run(_supervised())
 
 

@@ -74,7 +74,10 @@ def _word(words: tuple[str, ...], number: int) -> str:
     return words[number] if 0 <= number < len(words) else words[0]
 
 
-def _text(text: str) -> str:
+def _text(text: str | bytes) -> str:
+    """Return text, as long as it may be; what was no UTF-8 comes as bytes."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + SHORTENED
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# gRPC would prepare for forks that go on in Python, and write a line for each process started meanwhile. It reads this
+# when it is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
-    ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
 from extproc.errors import StartError
 from extproc.telemetry.otlp import spans
+from extproc.telemetry.unchecked import unchecked_request
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     from extproc.telemetry.kept import KeptTraces
 
@@ -24,6 +31,7 @@ EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MAX_MESSAGE = 4 * 1024 * 1024  # bytes, gRPC's own default: the SDK sends 512 spans at once, some 300 KiB
 MAX_CALLS = 64  # at once: workers and Envoy's threads have one each under way
 STOPPING = 0.5  # seconds for calls under way: exporters come back to a socket that is gone with an error of their own
+_Request = unchecked_request()
 _OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0))
 
 
@@ -61,7 +69,7 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _export(self, message: bytes, context: Any) -> bytes:
         try:
-            request = ExportTraceServiceRequest.FromString(message)
+            request = _Request.FromString(message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no ExportTraceServiceRequest")
             raise

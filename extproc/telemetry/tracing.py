@@ -1,7 +1,7 @@
 """Spans of requests: one for each graph's run, one for each sub-call, one for each challenger's leg.
 
 Few, because each costs some 50 microseconds: decisions, retries and hedges are events of theirs. A request whose parent
-is not sampled makes none, and costs a look at the last character of its parent's name.
+is not sampled makes none, and costs a look at its parent's flags.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from extproc.engine.outcome import Answer, TailCall
     from extproc.engine.request import Request
     from extproc.engine.seams import Recorder, Seams
+    from extproc.engine.traceparent import Traceparent
     from extproc.expr import EvaluationError, Program
     from extproc.plan.plan import Branch, Plan
 
@@ -49,7 +50,6 @@ _FIRST_ERROR = 400  # to a client 4xx and 5xx are errors, to a server 5xx alone 
 _FIRST_SERVER_ERROR = 500
 MAX_TEXT = 256  # characters of what a client wrote itself: a request's id, a model's name
 
-_SAMPLED = frozenset("13579bdf")  # the last hexadecimal digit of a traceparent's flags holds the bit
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -60,13 +60,12 @@ class Traces:
         self._tracer = tracer
         self._now = now
 
-    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestSpan | None:
+    def trace(self, traceparent: Traceparent | None, plan: Plan, request: Request) -> RequestSpan | None:
         """Begin a request's span, None where it is not sampled: by the parent, and without one by the sampler."""
-        if traceparent is None:
-            traceparent = request.headers.get(TRACEPARENT_HEADER)
-        elif traceparent[-1:] not in _SAMPLED:
+        if traceparent is not None and not traceparent.sampled:
             return None
-        carrier = {} if traceparent is None else {TRACEPARENT_HEADER: traceparent}
+        text = request.headers.get(TRACEPARENT_HEADER) if traceparent is None else str(traceparent)
+        carrier = {} if text is None else {TRACEPARENT_HEADER: text}
         attributes = {
             **_RPC,
             GRAPH: plan.graph,
@@ -151,6 +150,8 @@ class RequestSpan(RunSpan):
         if not self.span.is_recording():
             return
         self.span.set_attributes({OUTCOME: "answer", ROUTE: answer.route, STATUS: answer.status})
+        if answer.model:
+            self.span.set_attribute(MODEL, answer.model)
         if left is not None:
             self.span.set_attribute(DEADLINE_LEFT, _rounded(left))
         code = answer.details.removeprefix(DETAILS_PREFIX)

@@ -10,14 +10,14 @@ from extproc.telemetry.counters import DEADLINES, EXCHANGES
 if TYPE_CHECKING:
     from extproc.engine.outcome import Answer
     from extproc.engine.request import Request
+    from extproc.engine.traceparent import Traceparent
     from extproc.exchange.watch import RequestTrace
     from extproc.plan.plan import Plan
     from extproc.telemetry.counters import Counters
     from extproc.telemetry.failures import FailureLog
 
 DEADLINE = f"{DETAILS_PREFIX}deadline"
-OVERLOADED = f"{DETAILS_PREFIX}overloaded"
-_FIRST_SERVER_ERROR = 500
+_FIRST_ERROR = 400
 # Answers that the graph's author or a model wanted so: a respond's own, an output's, a sub-call's passed on.
 _MEANT = frozenset({"made", "sub_call"})
 
@@ -25,7 +25,7 @@ _MEANT = frozenset({"made", "sub_call"})
 class Tracing(Protocol):
     """Begins spans."""
 
-    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestTrace | None:
+    def trace(self, traceparent: Traceparent | None, plan: Plan, request: Request) -> RequestTrace | None:
         """Begin a request's span, None where it is not sampled."""
         ...
 
@@ -42,7 +42,7 @@ class Watching:
         """Say whether requests are traced."""
         return f"<Watching {'with' if self._traces else 'without'} traces>"
 
-    def trace(self, traceparent: str | None, plan: Plan, request: Request) -> RequestTrace | None:
+    def trace(self, traceparent: Traceparent | None, plan: Plan, request: Request) -> RequestTrace | None:
         """Begin a request's span."""
         return None if self._traces is None else self._traces.trace(traceparent, plan, request)
 
@@ -51,16 +51,17 @@ class Watching:
         self._counters.counts[EXCHANGES, graph, how] += 1
 
     def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
-        """Count a missed deadline, and log what failed by our fault or a model's."""
+        """Count a missed deadline, and log what failed."""
         if answer.details == DEADLINE:
             self._counters.counts[DEADLINES, plan.graph] += 1
         code = answer.details.removeprefix(DETAILS_PREFIX)
-        if code not in _MEANT and (answer.status >= _FIRST_SERVER_ERROR or answer.details == OVERLOADED):
+        if code not in _MEANT and answer.status >= _FIRST_ERROR:
             self._failures.failed(
                 graph=plan.graph,
                 status=answer.status,
                 code=code,
                 request_id=request.id,
                 trace_id="" if trace is None else trace.id,
+                model=answer.model,
                 route=answer.route,
             )

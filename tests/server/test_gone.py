@@ -75,7 +75,7 @@ class Talks:
         self.talks: list[Talk] = []
         self.go = asyncio.Event()
 
-    def open(self, path: str, metadata: Any) -> Talk | None:  # noqa: ARG002
+    def open(self, path: str, metadata: Any, traceparent: Any) -> Talk | None:  # noqa: ARG002
         """A conversation, for every path but two."""
         if path == "/unknown":
             return None
