@@ -76,7 +76,7 @@ def send(request: Request, traceparent: str) -> Response:
             connection.connect()
             sent = True
             began = time.monotonic()
-            with suppress(BrokenPipeError):  # who refuses a body may answer before it has read all of it
+            with suppress(ConnectionError):  # who refuses a body may answer before it has read all of it
                 connection.endheaders(request.body)
             return _read(connection.getresponse(), began)
         except (OSError, http.client.HTTPException) as error:

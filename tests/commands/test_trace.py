@@ -389,6 +389,23 @@ async def test_an_answer_that_breaks_off(system: Running, traced: Callable[..., 
     assert err.startswith(f"extproc: 127.0.0.1:{system.ingress.port}: ")
 
 
+async def test_a_body_that_is_refused(system: Running, traced: Callable[..., Any], tmp_path: Path):
+    """Who answers before the whole body was sent, and closes, is heard all the same."""
+    body = tmp_path / "large"
+    body.write_bytes(b"x" * 16_000_000)
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 9\r\n\r\ntoo large")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        url = "http://127.0.0.1:{}/x".format(server.sockets[0].getsockname()[1])
+        code, out, _ = await traced(url, "--body", str(body), "--timeout", "0.3", admin=system)
+    assert (code, plain(out).splitlines()[:2]) == (1, ["413 Payload Too Large  in T, 9 bytes", "too large"])
+
+
 async def test_a_system_that_is_away(traced: Callable[..., Any]):
     """It is told whose address that is."""
     admin = f"127.0.0.1:{free_port()}"

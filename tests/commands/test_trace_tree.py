@@ -159,8 +159,8 @@ def test_a_narrow_terminal():
 def test_a_terminal_with_ascii_alone():
     """It is sent no other signs, at the same places."""
     assert shown(traced.ENSEMBLE[:4], encoding="ascii") == PLAIN_TEXT
-    for name in TREES:
-        assert shown(getattr(traced, name), encoding="ascii") == TREES[name].translate(PLAIN)
+    for name, tree in TREES.items():
+        assert shown(getattr(traced, name), encoding="ascii") == tree.translate(PLAIN)
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -359,11 +359,12 @@ def test_times_of_any_size():
         span(2, 1, "none", start=3_600_000, took=0),
         span(3, 1, "back in time", start=5, took=-3),
         span(4, 1, "after all", start=3_600_001, took=1),
+        span(5, 1, "at the end", start=3_600_002, took=0),
     ]
     lines = shown(spans, 100, client=None).splitlines()
     assert max(map(cell_len, lines)) <= 100
     assert "3,600,000.00" in lines[1]
-    assert [line.count("█") for line in lines[1:]] == [16, 1, 1, 1]
+    assert [line.count("█") for line in lines[1:]] == [16, 1, 1, 1, 1]
     assert "0.00  █" in shown([span(1, took=0)], client=None)
 
 

@@ -8,7 +8,7 @@ from tests.telemetry.spans import CLIENT, ENVOY, OURS, event, span, span_id, tra
 EXT_PROC = "async envoy.service.ext_proc.v3.ExternalProcessor.Process egress"
 
 
-def envoy(number: int, parent: int, name: str, start: float, took: float, status: object = "200", **more) -> Span:
+def envoy(number: int, parent: int, name: str, start: float, took: float, status: object = "200", **more) -> Span:  # noqa: PLR0917 - as one reads it
     """A span of Envoy's; ``flags`` say why there was no answer."""
     flags = more.pop("flags", "-")
     kind = more.pop("kind", "client")
@@ -17,7 +17,7 @@ def envoy(number: int, parent: int, name: str, start: float, took: float, status
     return span(number, parent, name, start, took, service=ENVOY, kind=kind, attributes=said, status=failed, **more)
 
 
-def call(number: int, parent: int, model: str, start: float, took: float, outcome: int | str, **said) -> Span:
+def call(number: int, parent: int, model: str, start: float, took: float, outcome: int | str, **said) -> Span:  # noqa: PLR0917 - as one reads it
     """A sub-call's span: ``outcome`` is a status, or what came in place of one."""
     events = said.pop("events", ())
     attributes = {"extproc.model": model, "extproc.node": "root", "extproc.deadline.left": 0.3}

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -37,6 +38,8 @@ FAULTS = (
     r"|failure_mode_allowed|streams_failed|http_not_ok_resp_received)|.*update_rejected"
     r"|listener_manager\.listener_create_failure)$"
 )
+# A line of FailureLog's: tests bring failures about.
+ABOUT_A_REQUEST = re.compile(r"\S+ (worker|serve) \d+ WARNING ([a-z0-9-]+: \d{3} [a-z_]+\b|\d+ more requests failed)")
 
 
 class Running:
@@ -55,8 +58,9 @@ class Running:
         return f"<Running :{self.ingress_port} pids={self.pids}>"
 
     def said(self) -> str:
-        """What its processes wrote to standard error so far."""
-        return self._said.read_text()
+        """What its processes wrote to standard error so far, but for lines about requests that failed."""
+        lines = self._said.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if not ABOUT_A_REQUEST.match(line))
 
     def envoy(self, path: str) -> str:
         """A page of Envoy's admin."""

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,8 @@ spec:
   match: [{path: /spare}]
   whenAway: open
   models:
-    first: {url: "http://<down:log-first>/x", retries: 1}
-    second: {url: "http://<log-second>/second"}
+    first: {url: "http://<log-first>/first"}
+    second: {url: "http://<down:log-second>/x"}
   nodes: {root: {fallback: {routes: [{to: first}, {to: second}]}}}
 ---
 apiVersion: extproc.dev/v1
@@ -145,7 +144,7 @@ async def lines_of(log: Path, request_id: str, count: int = 1) -> list[dict[str,
 
     await eventually(lambda: [line for line in of_request() if line["listener"] == "ingress"])
     found = of_request()
-    print(log.read_text()); assert len(found) == count, found
+    assert len(found) == count, found
     assert found[-1]["listener"] == "ingress"
     for line in found:
         assert set(line) >= COMMON
@@ -196,19 +195,16 @@ async def test_a_tail_call_that_fails(system: Running, log: Path):
 async def test_an_answer(system: Running, log: Path):
     """What the processor answers has no model, even where the route names one for when the processor is away."""
     answer = await ask(system, "/spare", "answer-1")
-    assert (answer.status, answer.header("x-extproc-route")) == (200, "first!connect,second")
-    *calls, line = await lines_of(log, "answer-1", 3)
-    assert [(call["listener"], call["model"], call["status"]) for call in calls] == [
-        ("egress", "first", 503),
-        ("egress", "second", 200),
-    ]
+    assert (answer.status, answer.header("x-extproc-route")) == (200, "first")
+    call, line = await lines_of(log, "answer-1", 2)
+    assert (call["listener"], call["model"], call["status"]) == ("egress", "first", 200)
     assert (line["status"], line["details"], line["graph"]) == (200, "extproc.sub_call", "spare")
-    assert line["route"] == "first!connect,second"
+    assert line["route"] == "first"
     nothing = ("model", "upstream_cluster", "upstream_host", "upstream_us")
     assert [line[name] for name in nothing] == [None] * len(nothing)
     body = line["ext_proc"]["body"]
     assert body["received_immediate_response"] is True
-    assert body["request_body_total_latency_us"] > calls[1]["upstream_us"]
+    assert body["request_body_total_latency_us"] > call["upstream_us"]
     assert line["ext_proc"]["fast"] is None
 
 
@@ -359,14 +355,12 @@ async def test_requests_do_not_wait_for_whoever_reads_the_log(models: Models, tm
     with launch(words, pipe) as process:
         try:
             system = Running(process, await asyncio.to_thread(first_line, process, pipe), pipe)
-            longest = 0.0
-            for number in range(150):
-                began = time.monotonic()
-                assert (await ask(system, "/broken", f"unread-{number}")).status == 502
-                longest = max(longest, time.monotonic() - began)
-            assert longest < 5
-            text = system.admin("/metrics")[2]
-            assert re.search(r"^extproc_log_lines_dropped_total [0-9.]+$", text, re.MULTILINE), text
+            for batch in range(10):
+                async with asyncio.timeout(10):
+                    asked = (ask(system, "/broken", f"unread-{batch}-{number}") for number in range(50))
+                    assert {answer.status for answer in await asyncio.gather(*asked)} == {502}
+            dropped = re.compile(r"^extproc_log_lines_dropped_total [1-9]", re.MULTILINE)
+            await eventually(lambda: dropped.search(system.admin("/metrics")[2]))
             assert len(os.read(reader, 65536)) > 2000
         finally:
             process.terminate()

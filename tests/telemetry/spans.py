@@ -28,7 +28,7 @@ def at(milliseconds: float) -> int:
 
 
 def span(
-    number: int, parent: int = 0, name: str = "", start: float = 0.0, took: float = 1.0, trace: int = 1, **more: Any
+    number: int, parent: int = 0, name: str = "", start: float = 0.0, took: float = 1.0, *, trace: int = 1, **more: Any
 ) -> Span:
     """A span."""
     return Span(

@@ -150,7 +150,7 @@ def test_what_was_left_out_is_told_with_the_next_one(failures, clock, caplog):
     clock.now += 5
     fail(failures, 2)
     assert caplog.messages[0] == "7 more requests failed, and have no line of their own"
-    assert caplog.records[0].left_out == 7  # type: ignore[attr-defined]
+    assert caplog.records[0].left_out == 7
     assert len(caplog.messages) == 3
     clock.now += 5
     fail(failures)

@@ -79,6 +79,16 @@ def test_only_the_last_asked_for_stay():
     assert listed(ring) == [4, 3, 2]
 
 
+def test_who_asks_again_and_again_drives_nobody_out():
+    """Two people wait for two traces, one of them more often."""
+    ring = KeptTraces(Limits(traces=3, asked=2))
+    for number in (1, 2, 2, 2):
+        ring.spans(trace_id(number))
+    for number in range(1, 9):
+        ring.add(span(number, trace=number), SIZE)
+    assert listed(ring) == [8, 2, 1]
+
+
 def test_a_trace_has_so_many_spans():
     """What is more is refused and counted: the first ones stay, and so do other traces."""
     ring = KeptTraces(Limits(spans=2))

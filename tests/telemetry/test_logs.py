@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -192,11 +193,19 @@ def lines_to(writer: int, room: int) -> Lines:
     return handler
 
 
+def read_some(reader: int) -> bytes:
+    """What is there, or comes soon."""
+    waiting = select.poll()
+    waiting.register(reader, select.POLLIN)
+    assert waiting.poll(15_000), "nothing was written"
+    return os.read(reader, 65536)
+
+
 def read_until(reader: int, end: bytes) -> list[str]:
     """The lines up to one that ends so."""
     came = b""
     while not came.endswith(end + b"\n"):
-        came += os.read(reader, 65536)
+        came += read_some(reader)
     return came.decode().splitlines()
 
 
@@ -212,7 +221,7 @@ def test_nobody_reads_and_nobody_waits(pipe):
     assert 4000 < missing < 5000
     came = b""
     while came.count(b"line ") < 5000 - missing:
-        came += os.read(reader, 65536)
+        came += read_some(reader)
     handler.handle(record("the end"))
     lines = came.decode().splitlines() + read_until(reader, b"the end")
     numbers = [int(line.split()[1]) for line in lines if line.startswith("line ")]

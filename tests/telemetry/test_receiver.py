@@ -206,6 +206,7 @@ async def test_numbers_of_a_later_protocol(socket: Path, kept: KeptTraces):
     raw = request({"kind": 77, "status": {"code": 9, "message": "?"}}).SerializeToString()
     await exported(socket, raw)
     assert (only(kept).kind, only(kept).status, only(kept).message) == ("unspecified", "unset", "?")
+    assert [otlp._word(("none", "some"), number) for number in (-1, 0, 1, 2)] == ["none", "none", "some", "none"]
 
 
 async def test_a_resource_without_a_name(socket: Path, kept: KeptTraces):
@@ -233,6 +234,13 @@ async def test_spans_without_valid_ids(socket: Path, kept: KeptTraces, fields: d
     assert "without valid ids" in answer.partial_success.error_message
     assert only(kept).span_id == b"another0".hex()
     assert kept.dropped == {INVALID: 1}
+
+
+async def test_links_without_valid_ids(socket: Path, kept: KeptTraces):
+    """They lead nowhere, and are left out."""
+    links = [{"trace_id": TRACE, "span_id": SPAN}, {"trace_id": TRACE}, {"trace_id": b"x", "span_id": SPAN}]
+    await exported(socket, request({"links": links}).SerializeToString())
+    assert [(one.trace_id, one.span_id) for one in only(kept).links] == [(TRACE.hex(), SPAN.hex())]
 
 
 async def test_a_parent_of_zeros_is_none(socket: Path, kept: KeptTraces):
@@ -331,7 +339,7 @@ async def test_a_socket_that_cannot_be(tmp_path: Path, kept: KeptTraces):
     """It is told, and the end is quiet all the same."""
     for path in (tmp_path / "nowhere" / "otlp.sock", tmp_path / ("x" * 120)):
         receiver = Receiver(kept)
-        with pytest.raises(StartError, match="cannot listen on .* for spans"):
+        with pytest.raises(StartError, match=r"cannot listen on .* for spans"):
             await receiver.start(path)
         await receiver.stop()
     await Receiver(kept).stop()
