@@ -140,7 +140,7 @@ def _trace(record: logging.LogRecord) -> str:
 def _encoded(said: Mapping[str, Any]) -> str:
     try:
         return _encode(said).decode()
-    except (ValueError, TypeError, RecursionError):  # text that is no Unicode, or what is nothing of JSON's
+    except (ValueError, RecursionError):  # text that is no Unicode, or what holds itself
         return _encode({name: printable(str(value)) for name, value in said.items()}).decode()
 
 

@@ -401,7 +401,7 @@ async def test_a_body_that_is_refused(system: Running, traced: Callable[..., Any
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     async with server:
-        url = "http://127.0.0.1:{}/x".format(server.sockets[0].getsockname()[1])
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
         code, out, _ = await traced(url, "--body", str(body), "--timeout", "0.3", admin=system)
     assert (code, plain(out).splitlines()[:2]) == (1, ["413 Payload Too Large  in T, 9 bytes", "too large"])
 

@@ -6,8 +6,6 @@ capabilities, and a network of its own or another container's. No rights are nee
 
 from __future__ import annotations
 
-import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,52 +14,18 @@ from typing import TYPE_CHECKING
 
 from extproc.envoy.binary import find_envoy
 from tests.deploy.compose import ROOT
+from tests.deploy.networks import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tests.deploy.compose import Mount, Service
+    from tests.deploy.networks import Network
 
 START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 # An image's programs that are elsewhere on this machine.
 PROGRAMS = "/opt/programs"
-# Run in place of the command: the kernel ends it when the tests are gone, however they ended. 1 is PR_SET_PDEATHSIG,
-# linux/prctl.h. unshare holds SIGTERM back.
-_DIE_WITH_PARENT = (
-    f"import ctypes, os, sys; ctypes.CDLL(None).prctl(1, {int(signal.SIGKILL)}); os.execvp(sys.argv[1], sys.argv[1:])"
-)
-
-
-class Network:
-    """A network with a loopback device and nothing else, but for what a relay carries: ``FROM TO``, relay.py."""
-
-    def __init__(self, relays: Sequence[str]) -> None:
-        words = [program("unshare"), "--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]
-        words += [sys.executable, str(Path(__file__).with_name("relay.py")), *relays]
-        self._process = _started(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        assert said == b"ready\n", (
-            "these tests make networks of their own, which this machine refuses "
-            f"(as root, or with kernel.unprivileged_userns_clone=1, it does not): {said.decode()}"
-        )
-        pid = self._process.pid
-        self._first = int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
-
-    def __repr__(self) -> str:
-        return f"<Network of process {self._first}>"
-
-    def into(self) -> list[str]:
-        """The words before a command that runs in this network. It ends with the network."""
-        return [program("nsenter"), f"--target={self._first}", "--user", "--net", "--pid", "--preserve-credentials"]
-
-    def close(self) -> None:
-        """Ends it and everything in it."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
 
 
 class Container:
@@ -82,13 +46,19 @@ class Container:
     def start(self) -> None:
         """Starts its process."""
         with self._said.open("ab") as said:
-            self._process = _started([*self._inside(), *self.service.words], stdout=said, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                [*self._inside(), *self.service.words],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def kill(self) -> None:
-        """Kills its process, as ``docker kill`` does."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        """Kills its process, as ``docker kill`` does; one that has ended stays so."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def exit_code(self) -> int:
         """Waits for its end."""
@@ -103,7 +73,10 @@ class Container:
         """Whether its health check says so."""
         kind, *words = self.service.told["healthcheck"]["test"]
         assert kind == "CMD"
-        return subprocess.run([*self._inside(), *words], capture_output=True, check=False).returncode == 0
+        done = subprocess.run(
+            [*self._inside(), *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=START_SECONDS, check=False
+        )
+        return done.returncode == 0
 
     def wait_until_healthy(self) -> None:
         """Returns once its health check succeeds."""
@@ -118,6 +91,7 @@ class Container:
         return [*self._network.into(), program("bwrap"), *self._options(), "--"]
 
     def _options(self) -> Iterator[str]:
+        # The kernel ends it when the tests are gone, however they ended.
         yield from ("--die-with-parent", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
         user, _, group = self.service.told.get("user", "65534:65534").partition(":")
         yield from ("--uid", user, "--gid", group, "--clearenv")
@@ -151,18 +125,3 @@ class Container:
         folder = self._volumes / mount.source
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
-
-
-def _started(words: Sequence[str], **how: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-        [sys.executable, "-c", _DIE_WITH_PARENT, *words], stdin=subprocess.DEVNULL, start_new_session=True, **how
-    )
-
-
-def program(name: str) -> str:
-    """The path of a program that these tests need."""
-    packages = {"bwrap": "bubblewrap", "unshare": "util-linux", "nsenter": "util-linux"}
-    found = shutil.which(name)
-    assert found, f"no {name}: these tests run containers without Docker; apt-get install {packages.get(name, name)}"
-    return found
-

@@ -1,35 +1,18 @@
-"""The first process of a network of its own, which carries connections in and out: ``python relay.py 'FROM TO'...``.
+"""Carries connections between a network and the tests: ``python relay.py 'FROM TO'...``, each ``unix:PATH`` or ``HOST:PORT``.
 
-FROM and TO are ``unix:PATH`` or ``HOST:PORT``. A socket's path leads to the same place from every network, so that two
-of these join two networks, and one joins a network with the tests. It needs nothing but the standard library, and says
-``ready`` once everything listens.
+A socket's path leads to the same place from every network. It needs nothing but the standard library, says ``ready``
+once everything listens, and ends with its standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import signal
-import socket
-import struct
 import sys
-from typing import TypeAlias
 
 PIECE = 1 << 16
-_Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-# linux/sockios.h and linux/if.h: a new network's loopback device is down.
-_GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
 
 
-def raise_loopback() -> None:
-    """Turn the loopback device on."""
-    name = b"lo".ljust(16, b"\0")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        (flags,) = struct.unpack_from("h", fcntl.ioctl(any_socket, _GET_FLAGS, struct.pack("16sh14x", name, 0)), 16)
-        fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh14x", name, flags | _UP))
-
-
-async def listen(where: str, to: str) -> asyncio.Server:
+async def listen(where: str, to: str) -> None:
     """Carry every connection to another address."""
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,12 +24,13 @@ async def listen(where: str, to: str) -> asyncio.Server:
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
 
     if where.startswith("unix:"):
-        return await asyncio.start_unix_server(carry, where.removeprefix("unix:"))
-    host, _, port = where.rpartition(":")
-    return await asyncio.start_server(carry, host, int(port))
+        await asyncio.start_unix_server(carry, where.removeprefix("unix:"))
+    else:
+        host, _, port = where.rpartition(":")
+        await asyncio.start_server(carry, host, int(port))
 
 
-async def connect(to: str) -> _Stream:
+async def connect(to: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a connection."""
     if to.startswith("unix:"):
         return await asyncio.open_unix_connection(to.removeprefix("unix:"))
@@ -66,14 +50,13 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def main(pairs: list[str]) -> None:
-    """Carry until the end."""
-    raise_loopback()
-    servers = [await listen(*pair.split(" ")) for pair in pairs]
+    """Carry until the standard input ends: it is a pipe from the tests, however these end."""
+    for pair in pairs:
+        await listen(*pair.split(" "))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    await asyncio.gather(*(server.serve_forever() for server in servers), asyncio.Event().wait())
+    await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the first process inherits children that others left
     asyncio.run(main(sys.argv[1:]))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.deploy.collector import Collector, collector
 from tests.deploy.compose import Service
-from tests.deploy.containers import Container, Network
+from tests.deploy.containers import Container
+from tests.deploy.networks import BRIDGE, Bridge, Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 ENTRYPOINTS = {"prom/prometheus": ["prometheus"]}
 # Services that are not run here, for their programs are in no registry that is at hand.
 ABSENT = {"jaeger", "grafana", "collector"}
-# Ports by which networks know one another, and by which the tests look in.
+# Ports that services listen at, by which the tests look in, and spans come out.
 PORTS = {"envoy": (10000,), "processor": (9090,), "prometheus": (9090,), "jaeger": (4317,), "collector": (4317,)}
 COMPLETED = "service_completed_successfully"
 HEALTHY = "service_healthy"
@@ -76,15 +77,19 @@ def running(services: Mapping[str, Service]) -> Iterator[Composed]:
     with ExitStack() as stack:
         # Short: a socket's path has at most 107 characters.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="extproc-compose-")))
-        spans = "collector" if "collector" in services else "jaeger"
-        composed = Composed(folder, stack.enter_context(collector(folder / f"{spans}-4317")))
+        taker = "collector" if "collector" in services else "jaeger"
+        composed = Composed(folder, stack.enter_context(collector(folder / f"{taker}-4317")))
+        addresses = {taker: BRIDGE, **{name: f"10.42.0.{number}" for number, name in enumerate(_ordered(services), 2)}}
+        bridge = Bridge([*_relays(addresses, folder, taker)])
+        stack.callback(bridge.close)
         networks: dict[str, Network] = {}
         for name in _ordered(services):
             network = networks.get(_network_of(services[name]))
             if network is None:
-                network = networks[name] = Network(_relays(name, services, folder))
+                network = networks[name] = Network(bridge, addresses[name])
                 stack.callback(network.close)
-            container = composed.containers[name] = Container(_known(services[name]), network, folder, HOSTS)
+            container = composed.containers[name] = Container(_known(services[name]), network, folder, addresses)
+            stack.callback(container.kill)
             _start(container, composed.containers)
         for container in composed.containers.values():
             if "healthcheck" in container.service.told and container.service.image not in ENTRYPOINTS:
@@ -101,16 +106,12 @@ def eventually(holds: Callable[[], Any]) -> Any:
     return state
 
 
-# Every name is an address of its own on each network's loopback device, where a relay listens.
-HOSTS = {name: f"127.0.1.{number}" for number, name in enumerate(PORTS, start=1)}
-
-
-def _relays(name: str, services: Mapping[str, Service], folder: Path) -> Iterator[str]:
-    """How a service's network is joined with the others: by sockets in the folder, named SERVICE-PORT."""
-    for other in (name, *(one for one in PORTS if one != name and one in services)):
-        for port in PORTS.get(other, ()):
-            inside, outside = f"{'127.0.0.1' if other == name else HOSTS[other]}:{port}", f"unix:{folder}/{other}-{port}"
-            yield f"{outside} {inside}" if other == name else f"{inside} {outside}"
+def _relays(addresses: Mapping[str, str], folder: Path, taker: str) -> Iterator[str]:
+    """How the tests reach services, and spans the tests: by sockets in the folder, named SERVICE-PORT."""
+    for name, address in addresses.items():
+        for port in PORTS.get(name, ()):
+            inside, outside = f"{address}:{port}", f"unix:{folder}/{name}-{port}"
+            yield f"{inside} {outside}" if name == taker else f"{outside} {inside}"
 
 
 def _network_of(service: Service) -> str:

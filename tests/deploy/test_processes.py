@@ -16,11 +16,14 @@ def composed():
 
 def test_starts(composed):
     print(composed)
-    for c in composed.containers.values(): print(c, c.said())
+    for c in composed.containers.values():
+        print(c, c.said())
     import time
-    print(composed.ask("envoy","GET","/v1/models/cancer-2019"))
+
+    print(composed.ask("envoy", "GET", "/v1/models/cancer-2019"))
     time.sleep(3)
-    for s in composed.collector.spans: print(s)
-    print(composed.ask("processor","GET","/metrics")[2][:3000])
-    print(composed.json("prometheus","/api/v1/targets"))
+    for s in composed.collector.spans:
+        print(s)
+    print(composed.ask("processor", "GET", "/metrics")[2][:3000])
+    print(composed.json("prometheus", "/api/v1/targets"))
     assert 0

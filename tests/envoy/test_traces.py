@@ -466,6 +466,7 @@ async def test_traces_stay_as_they_were(traced: Running):
     _, _, text = traced.admin("/traces")
     listed = json.loads(text)
     assert listed["dropped"] == {}
+    assert listed["received"] == sum(one["spans"] for one in listed["traces"])  # none came twice
     for one in listed["traces"]:
         spans = spans_of(traced, one["traceId"])
         known = {span["spanId"] for span in spans}

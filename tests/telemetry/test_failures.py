@@ -8,7 +8,7 @@ import os
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extproc.telemetry.failures import MAX_ID, FailureLog
@@ -110,6 +110,7 @@ def test_a_request_id_is_the_clients_own_text(failures, caplog, given_id, said):
 
 
 @given(st.text(st.characters(codec=None)))
+@example("a\r\nb\x1b[31m\x85\u2028\u202e\ud800")
 def test_any_request_id_makes_one_line(request_id):
     """In both formats, and JSON has it as it is, but for its length."""
     lines: list[str] = []
@@ -141,6 +142,13 @@ def test_many_failures_have_few_lines(failures, clock, caplog):
     clock.now += 0.02
     fail(failures)
     assert (len(caplog.records), failures.dropped) == (4, 8)
+
+
+def test_quiet_is_not_saved_up(failures, clock, caplog):
+    """After an hour without failures there is no more room for lines than at the beginning."""
+    clock.now += 3600
+    fail(failures, 10)
+    assert len(caplog.records) == 3
 
 
 def test_what_was_left_out_is_told_with_the_next_one(failures, clock, caplog):

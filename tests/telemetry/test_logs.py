@@ -12,7 +12,7 @@ import time
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extproc.telemetry.lines import Lines
@@ -84,6 +84,8 @@ def test_json_has_a_traceback_in_a_string():
 
 
 @given(ANY_TEXT, ANY_TEXT)
+@example(HOSTILE, "plain")
+@example("plain", HOSTILE)
 def test_json_of_any_text_is_one_line(message, field):
     """Nothing ends the line, and what is Unicode comes back as it was."""
     said = as_json(record("%s", message, field=field))
@@ -131,6 +133,7 @@ def test_text_is_a_line():
 
 
 @given(ANY_TEXT)
+@example(HOSTILE)
 def test_text_of_any_text_is_one_line(message):
     """Nothing in a message ends the line or steers a terminal."""
     line = Text("worker").format(record("%s", message))
@@ -139,6 +142,7 @@ def test_text_of_any_text_is_one_line(message):
 
 
 @given(ANY_TEXT)
+@example(HOSTILE)
 def test_text_of_any_traceback_is_indented(message):
     """No line of an error's own text can pass for a record."""
     first, *others = Text("worker").format(raised(message, KeyError(message))).split("\n")
