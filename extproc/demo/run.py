@@ -24,6 +24,7 @@ from extproc.demo.starting import start_models, start_system
 from extproc.demo.tell_json import JsonTeller
 from extproc.demo.tell_people import PeopleTeller
 from extproc.demo.tour import Senders, Tour
+from extproc.demo.traced import TRACED, show_trace
 from extproc.demo.welcome import Place, tell_graphs, tell_staying
 from extproc.envoy.binary import find_envoy
 from extproc.errors import StartError
@@ -88,6 +89,10 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
         senders = await _senders(stack, place, token)
         tour = Tour(senders, {plan.graph: plan.id for plan in system.plans}, teller)
         await tour.play(scenes)
+        traced = True
+        if not options.as_json and system.settings.keep_traces:
+            scene = next(scene for scene in scenes if scene.graph == TRACED)
+            traced = await show_trace(console, place.admin, scene, folder)
         _tell_result(tour, progress)
         if not options.once:
             tell_staying(console, place, scenes)
@@ -95,7 +100,7 @@ async def demo(options: Options, graphs: Sequence[Graph], console: Console, prog
         with progress.doing("Draining and stopping"):
             await stack.aclose()
     progress.done(f"All stopped, {time.monotonic() - began:.1f} s after the start.")
-    return not tour.failures
+    return traced and not tour.failures
 
 
 async def _senders(stack: AsyncExitStack, place: Place, token: str) -> Senders:

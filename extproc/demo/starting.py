@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from extproc.commands.tracing import told_tracing
 from extproc.demo.model_process import model_server
 from extproc.plan.compile import compile_graph
 
@@ -59,7 +60,17 @@ async def start_system(
 
     began = time.monotonic()
     with progress.doing("Starting Envoy and a processor"):
-        settings = Settings(ports.host, ports.port, ports.admin_host, ports.admin_port, workers=1, folder=folder)
+        said = told_tracing()
+        settings = Settings(
+            ports.host,
+            ports.port,
+            ports.admin_host,
+            ports.admin_port,
+            workers=1,
+            folder=folder,
+            tracing=said,
+            keep_traces=said is None,
+        )
         system = System(settings, graphs, [compile_graph(graph) for graph in graphs])
         running = await stack.enter_async_context(_serving(system))
     took = time.monotonic() - began

@@ -52,6 +52,7 @@ def tell_staying(console: Console, place: Place, scenes: Sequence[Scene]) -> Non
         _tell_request(console, place, scene)
     _tell_line(console, f"curl {place.admin}/graphs")
     _tell_line(console, f"curl {place.admin}/metrics")
+    _tell_line(console, asking("trace --list", place.admin))
     for graph, trial in trials.items():
         _tell_line(console, asking(f"report {graph}", place.admin))
         for challenger in trial.challengers:

@@ -252,7 +252,7 @@ async def test_the_system_itself(measured: Running):
     assert starts == {(str(worker),): 1 for worker in range(WORKERS)}
     graphs = metric(measured, "extproc_graph_info", "graph", "generation")
     assert {f"{graph}@{generation}" for graph, generation in graphs} == set(measured.graphs)
-    assert metric(measured, "extproc_connections")[()] >= WORKERS
+    await eventually(lambda: metric(measured, "extproc_connections").get((), 0) >= WORKERS)
     assert metric(measured, "extproc_event_loop_lag_seconds_count")[()] > 0
     await eventually(lambda: metric(measured, "extproc_exchanges_active") == {})
 
