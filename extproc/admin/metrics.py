@@ -115,7 +115,7 @@ METRICS: dict[str, Described] = {
         ("outcome",),
     ),
     of.LOG_LINES_DROPPED: Described(
-        "extproc_log_lines_dropped", "Lines about failed requests that were not written, because there were too many."
+        "extproc_log_lines_dropped", "Lines of the log that were not written: too many requests failed, or nobody read standard error."
     ),
     WORKERS_READY: Described("extproc_workers_ready", "Workers that listen.", gauge=True),
     WORKER_STARTS: Described("extproc_worker_starts", "Starts of worker processes.", ("worker",)),
