@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,26 @@ from extproc.cli import main
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_rendered_configuration_is_that_of_the_sample_graphs(tmp_path):
+def rendering() -> tuple[dict[str, str], list[str]]:
+    """What ``make rendered`` runs: its variables, and the arguments of ``extproc``."""
+    recipe = re.search(r"^rendered:.*\n((?:\t.*\n|  .*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    words = shlex.split(recipe[1].replace("\\\n", " "))
+    at = words.index("$(BIN)/extproc")
+    assert words[:2] == ["env", "-i"], "no variable of the one who makes it goes in"
+    return dict(word.split("=", 1) for word in words[2:at]), words[at + 1 :]
+
+
+def test_the_rendered_configuration_is_that_of_the_sample_graphs(tmp_path, monkeypatch):
     """A change of graphs or of the builder comes with a fresh ``envoy/``: run ``make rendered``."""
+    variables, arguments = rendering()
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    for name in variables.keys() - {"PATH"}:
+        monkeypatch.setenv(name, variables[name])
+    monkeypatch.chdir(ROOT)
     with pytest.raises(SystemExit) as ended:
-        main(["config", str(ROOT / "graphs"), "--out", str(tmp_path), "--mounted-at", "/etc/envoy"])
+        main([str(tmp_path) if word == "envoy" else word for word in arguments])
     assert ended.value.code == 0
     fresh = {file.relative_to(tmp_path): file.read_text() for file in tmp_path.rglob("*.json")}
     kept = {file.relative_to(ROOT / "envoy"): file.read_text() for file in (ROOT / "envoy").rglob("*.json")}

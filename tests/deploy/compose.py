@@ -31,10 +31,14 @@ def command() -> tuple[str, ...]:
 
 
 @functools.cache
-def composed(*files: str) -> dict[str, Any]:
-    """What compose makes of the files together. It refuses keys that do not exist and values of a wrong type."""
+def composed(*files: str, token: str = "") -> dict[str, Any]:
+    """What compose makes of the files together. It refuses keys that do not exist and values of a wrong type.
+
+    ``token`` is what EXTPROC_ADMIN_TOKEN says where compose is called.
+    """
     words = [*command(), *(word for file in files for word in ("--file", file)), "config"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("EXTPROC_", "COMPOSE_"))}
+    clean["EXTPROC_ADMIN_TOKEN"] = token
     done = subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = yaml.safe_load(done.stdout)
@@ -108,9 +112,9 @@ def _mount(volume: str | dict[str, Any]) -> Mount:
     return Mount(volume["source"], volume["target"], volume.get("read_only", False))
 
 
-def services(*files: str) -> dict[str, Service]:
+def services(*files: str, token: str = "") -> dict[str, Service]:
     """All services by name."""
-    return {name: Service(name, told) for name, told in composed(*(files or (MAIN,)))["services"].items()}
+    return {name: Service(name, told) for name, told in composed(*files, token=token)["services"].items()}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.deploy.collector import Collector, collector
 from tests.deploy.compose import Service
@@ -26,6 +26,7 @@ ENTRYPOINTS = {"prom/prometheus": ["prometheus"]}
 ABSENT = {"jaeger", "grafana", "collector"}
 # Ports that services listen at, by which the tests look in, and spans come out.
 PORTS = {"envoy": (10000,), "processor": (9090,), "prometheus": (9090,), "jaeger": (4317,), "collector": (4317,)}
+T = TypeVar("T")
 COMPLETED = "service_completed_successfully"
 HEALTHY = "service_healthy"
 WAIT_SECONDS = 30.0
@@ -97,11 +98,16 @@ def running(services: Mapping[str, Service]) -> Iterator[Composed]:
         yield composed
 
 
-def eventually(holds: Callable[[], Any]) -> Any:
-    """Look at another process's state until it holds, and return what it was then."""
-    until = time.monotonic() + WAIT_SECONDS
-    while not (state := holds()):
-        assert time.monotonic() < until, f"not within {WAIT_SECONDS} s: {state!r}"
+def eventually(look: Callable[[], T]) -> T:
+    """Look at another process's state until there is one, and return it."""
+    return until(look, bool)
+
+
+def until(look: Callable[[], T], enough: Callable[[T], bool]) -> T:
+    """Look at another process's state until it is as wanted, and return it."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not enough(state := look()):
+        assert time.monotonic() < end, f"not within {WAIT_SECONDS} s: {state!r}"
         time.sleep(POLL_SECONDS)
     return state
 

@@ -179,7 +179,7 @@ async def test_a_tail_call(system: Running, log: Path):
     assert line["bytes_sent"] == len(answer.body)
     fast = line["ext_proc"]["fast"]
     assert 0 < fast["request_header_latency_us"] < 1000 * (line["duration_ms"] + 1)
-    assert (fast["failed_open"], fast["received_immediate_response"]) == (False, False)
+    assert fast["failed_open"] is False
     assert line["ext_proc"]["body"] is None
 
 
@@ -203,7 +203,7 @@ async def test_an_answer(system: Running, log: Path):
     nothing = ("model", "upstream_cluster", "upstream_host", "upstream_us")
     assert [line[name] for name in nothing] == [None] * len(nothing)
     body = line["ext_proc"]["body"]
-    assert body["received_immediate_response"] is True
+    assert body.get("received_immediate_response", True) is True  # Envoy 1.38 and newer say it
     assert body["request_body_total_latency_us"] > call["upstream_us"]
     assert line["ext_proc"]["fast"] is None
 
