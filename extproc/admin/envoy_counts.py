@@ -11,7 +11,16 @@ from extproc.admin.metrics import FAIL_OPEN, REQUESTS
 from extproc.calls.causes import known_cause
 from extproc.engine.calling import Cause
 from extproc.envoy.admin import AWAY
-from extproc.envoy.names import ATTEMPTS_TAG, CALLS_STAT, FLAGS_TAG, NO_GRAPH, REQUESTS_STAT, ROUTE_TAG, STATUS_TAG
+from extproc.envoy.names import (
+    ATTEMPTS_TAG,
+    FLAGS_TAG,
+    INGRESS,
+    NO_GRAPH,
+    REQUESTS_STAT,
+    ROUTE_TAG,
+    STATUS_TAG,
+    TIME_STAT,
+)
 from extproc.headers import CALL_SECONDS
 from extproc.telemetry import counters as of
 
@@ -24,9 +33,10 @@ if TYPE_CHECKING:
     from extproc.plan.plan import Plan
     from extproc.telemetry.counters import Key
 
-_PAGE = f"/stats/prometheus?filter=^extproc%5C.({REQUESTS_STAT}|{CALLS_STAT})"
+_PAGE = f"/stats/prometheus?filter=^(extproc%5C.{REQUESTS_STAT}|vhost%5C.{INGRESS}%5C..*%5C.{TIME_STAT}$)"
 _REQUESTS = f"envoy_extproc_{REQUESTS_STAT}"
-_TIMES = f"envoy_extproc_{CALLS_STAT}"
+_TIMES = f"envoy_vhost_route_{TIME_STAT}"
+_TIMED_ROUTE = "envoy_route"  # how Envoy's page names a route in its statistics
 _NONE = "-"
 _LEFT = "DC"  # Envoy's flag where the client closed the connection
 
@@ -86,15 +96,15 @@ def _outcome(cause: Cause | None, status: str, *, left: bool) -> str:
 
 
 def _time(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
-    graph, _, model = sample.labels[ROUTE_TAG].partition("/")
+    graph, _, model = sample.labels[_TIMED_ROUTE].partition("/")
     model = model or away.get(graph, "")
     if not model:
         return
     call = (graph, model, of.TAIL)
     if sample.name.endswith("_sum"):
-        yield (of.CALL_TIMES + of.SUM, *call), int(sample.value)
+        yield (of.CALL_TIMES + of.SUM, *call), int(sample.value * 1000)
     elif sample.name.endswith("_bucket"):
-        bound = float(sample.labels["le"]) / 1e6
+        bound = float(sample.labels["le"]) / 1000
         at = next((index for index, one in enumerate(CALL_SECONDS) if abs(one - bound) < one / 1000), len(CALL_SECONDS))
         yield (of.CALL_TIMES, *call, str(at)), int(sample.value)
 

@@ -74,7 +74,7 @@ METRICS: dict[str, Described] = {
     of.CALL_TIMES: Described(
         "extproc_call_duration_seconds",
         "How long calls took until their response was complete, with all their attempts. "
-        "Of tail calls those that were answered whole, and the last attempt of each.",
+        "Of tail calls in whole milliseconds, as Envoy counts them.",
         _CALL,
         bounds=CALL_SECONDS,
     ),
@@ -115,7 +115,8 @@ METRICS: dict[str, Described] = {
         ("outcome",),
     ),
     of.LOG_LINES_DROPPED: Described(
-        "extproc_log_lines_dropped", "Lines of the log that were not written: too many requests failed, or nobody read standard error."
+        "extproc_log_lines_dropped",
+        "Lines of the log that were not written: too many requests failed, or nobody read standard error.",
     ),
     WORKERS_READY: Described("extproc_workers_ready", "Workers that listen.", gauge=True),
     WORKER_STARTS: Described("extproc_worker_starts", "Starts of worker processes.", ("worker",)),

@@ -42,14 +42,16 @@ def collector_cluster(collector: Collector) -> Cluster:
         lb_policy=ClusterLbPolicy.ROUND_ROBIN,
         connect_timeout=CONNECT_TIMEOUT,
         load_assignment=assignment([Address(collector.host, collector.port, collector.path)]),
-        transport_socket=tls_socket(Tls(ca=collector.certificate), collector.host, http2=grpc)
-        if collector.secure
-        else None,
+        transport_socket=tls_socket(_tls(collector), collector.host, http2=grpc) if collector.secure else None,
         typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(http2_only())} if grpc else {},
     )
     if cluster.load_assignment is not None:
         cluster.load_assignment.cluster_name = COLLECTOR_CLUSTER
     return cluster
+
+
+def _tls(collector: Collector) -> Tls:
+    return Tls(ca=collector.certificate, cert=collector.client_certificate, key=collector.client_key)
 
 
 def by_grpc(collector: Collector) -> GrpcService:

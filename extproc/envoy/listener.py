@@ -52,7 +52,7 @@ from envoy_data_plane.google.protobuf import Any
 from extproc.envoy import tracing
 from extproc.envoy.access_log import access_log, note_asked, note_called
 from extproc.envoy.addresses import envoy_address
-from extproc.envoy.counting import counters
+from extproc.envoy.counting import request_counter
 from extproc.envoy.layout import CONNECTION_BUFFER, FAST_TIMEOUT, IDLE_TIMEOUT
 from extproc.envoy.names import (
     BODY_FILTER,
@@ -107,7 +107,7 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
         upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=upgraded)],
         early_header_mutation_extensions=[_strip_control_headers()],
         local_reply_config=ingress_replies(),
-        access_log=[*counters(), *access_log(layout.access_log, INGRESS)],
+        access_log=[request_counter(), *access_log(layout.access_log, INGRESS)],
         tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=True),
         request_id_extension=tracing.kept_request_ids(),
         use_remote_address=True,

@@ -16,6 +16,6 @@ NO_GRAPH = "no_graph"  # the route of requests that no graph matches; graphs hav
 NOWHERE = "extproc.closed"  # a cluster that does not exist: where a closed graph's requests go without a processor
 # What Envoy counts (envoy/counting.py), and by which tags.
 REQUESTS_STAT = "requests"
-CALLS_STAT = "tail_call_us"
+TIME_STAT = "upstream_rq_time"  # of a route: how long its calls took, all attempts together
 ROUTE_TAG, STATUS_TAG, FLAGS_TAG, ATTEMPTS_TAG = "route", "status", "flags", "attempts"
 UPGRADE_REFUSED = 426  # how the route table tells a refused upgrade from other direct responses; clients see a 404

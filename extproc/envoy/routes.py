@@ -38,7 +38,9 @@ from envoy_data_plane.xds.type.matcher.v3 import (
 from extproc.calls import MAX_RESPONSE
 from extproc.envoy.names import (
     BODY_FILTER,
+    EGRESS,
     FAST_FILTER,
+    INGRESS,
     METADATA,
     NO_GRAPH,
     NOWHERE,
@@ -101,7 +103,7 @@ def egress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteCo
 
 def _table(name: str, second: Mapping[str, Route], first: Sequence[Route]) -> RouteConfiguration:
     host = VirtualHost(
-        name="all",
+        name=INGRESS if name == ROUTES else EGRESS,  # its routes' statistics are named so
         domains=["*"],
         matcher=_matcher(second, first) if second or first else None,
         include_request_attempt_count=False,

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from hpack import Decoder, HPACKError
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
+from hpack.huffman_table import decode_huffman
 
 from extproc.engine.traceparent import Traceparent
 from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import TypeAlias
+
+    Pairs: TypeAlias = list[tuple[str, str]]
 
 MAX_HEADER_BLOCK = 64 * 1024  # a stream's metadata are a few hundred bytes
 KEPT_HEADERS = 1024  # distinct header blocks remembered: one for a graph and generation, when nothing else varies
@@ -35,50 +39,75 @@ class HeaderBlocks:
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
-        self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()  # whole blocks, without a traceparent
+        self._cut: OrderedDict[bytes, dict[str, str]] = OrderedDict()  # blocks whose traceparent was cut out
 
     def __repr__(self) -> str:
         """Say how many are known."""
-        return f"<HeaderBlocks {len(self._known)} known>"
+        return f"<HeaderBlocks {len(self._known) + len(self._cut)} known>"
 
     def read(self, block: bytes) -> tuple[Mapping[str, str], Traceparent | None]:
         """Return a block's headers, and the traceparent among them. Raises BadBlock."""
         if self._decoder.header_table_size:
-            return self._whole(block)  # until Envoy has taken our settings
+            return _parted(self._decoded(block))  # until Envoy has taken our settings
         known = self._known.get(block)
         if known is not None:
             return known, None
         at = block.find(_NAME) + len(_NAME)
         length = block[at] if len(_NAME) <= at < len(block) else 0
         if not _HUFFMAN < length <= _HUFFMAN | _LONGEST:
-            headers, traceparent = self._whole(block)
+            headers, traceparent = _parted(self._decoded(block))
             if traceparent is None:
-                self._learn(block, headers)
+                self._learn(self._known, block, headers)
             return headers, traceparent
         end = at + 1 + (length & ~_HUFFMAN)
         rest = block[:at] + block[end:]
-        coded = CodedTraceparent(block[at + 1 : end])
-        known = self._known.get(rest)
-        if known is None:
-            known, traceparent = self._whole(block)
-            if str(traceparent) != str(coded):
-                return known, traceparent
-            self._learn(rest, known)
-        return known, coded
+        known = self._cut.get(rest)
+        if known is not None:
+            return known, CodedTraceparent(block[at + 1 : end])
+        pairs = self._decoded(block)
+        headers, traceparent = _parted(pairs)
+        if _stands_at(rest, at, pairs):
+            self._learn(self._cut, rest, headers)
+        return headers, traceparent
 
-    def _learn(self, block: bytes, headers: dict[str, str]) -> None:
+    def _learn(self, known: OrderedDict[bytes, dict[str, str]], block: bytes, headers: dict[str, str]) -> None:
         if not self._decoder.header_table_size:
-            if len(self._known) >= KEPT_HEADERS:
-                self._known.popitem(last=False)
-            self._known[block] = headers
+            if len(known) >= KEPT_HEADERS:
+                known.popitem(last=False)
+            known[block] = headers
 
-    def _whole(self, block: bytes) -> tuple[dict[str, str], Traceparent | None]:
-        try:
-            headers = {str(name): str(value) for name, value in self._decoder.decode(block)}
-        except (HPACKError, UnicodeDecodeError):
-            raise BadBlock(block) from None
-        traceparent = headers.pop(TRACEPARENT_HEADER, None)
-        return headers, None if traceparent is None else Traceparent(traceparent)
+    def _decoded(self, block: bytes) -> Pairs:
+        return _pairs(self._decoder, block)
+
+
+def _pairs(decoder: Decoder, block: bytes) -> Pairs:
+    try:
+        return [(str(name), str(value)) for name, value in decoder.decode(block)]
+    except (HPACKError, UnicodeDecodeError):
+        raise BadBlock(block) from None
+
+
+def _parted(pairs: Pairs) -> tuple[dict[str, str], Traceparent | None]:
+    headers = dict(pairs)
+    traceparent = headers.pop(TRACEPARENT_HEADER, None)
+    return headers, None if traceparent is None else Traceparent(traceparent)
+
+
+def _stands_at(rest: bytes, at: int, pairs: Pairs) -> bool:
+    """Tell whether the one traceparent's value is what was cut out there, by putting another one in.
+
+    The bytes of its name may stand in another header's value: what follows them is then no value of its own, and to cut it
+    out would give one stream the headers of another.
+    """
+    changed = [(name, _OTHER if name == TRACEPARENT_HEADER else value) for name, value in pairs]
+    decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
+    decoder.header_table_size = 0
+    try:
+        found = _pairs(decoder, rest[:at] + _coded(_OTHER.encode()) + rest[at:])
+    except BadBlock:
+        return False
+    return found == changed and [name for name, _ in pairs].count(TRACEPARENT_HEADER) == 1
 
 
 class CodedTraceparent(Traceparent):
@@ -92,7 +121,7 @@ class CodedTraceparent(Traceparent):
 
     def __str__(self) -> str:
         if not self._text:
-            self._text = _read(self._code) or self._text
+            self._text = _read(self._code) or _read_other(self._code)
         return self._text
 
     @property
@@ -118,6 +147,8 @@ def _coded(text: bytes) -> bytes:
 _NAME = _coded(TRACEPARENT_HEADER.encode())
 _CODES = {f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}": chr(byte) for byte in _ALPHABET}
 _LENGTHS = sorted({len(code) for code in _CODES})
+_FILLED = frozenset("1" * length for length in range(8))  # the end: a byte is filled up with ones (RFC 7541, 5.2)
+_OTHER = "other"  # a traceparent that nobody sends
 
 
 class _Steps(dict[str, "dict[int, tuple[str, str]]"]):
@@ -138,7 +169,7 @@ def _made(left: str) -> Iterator[tuple[int, tuple[str, str]]]:
         while code := next((bits[:length] for length in _LENGTHS if bits[:length] in _CODES), ""):
             found += _CODES[code]
             bits = bits[len(code) :]
-        if len(bits) < _LENGTHS[-1] or "0" not in bits:  # ones: the end, filled up
+        if len(bits) < _LENGTHS[-1] or bits in _FILLED:
             yield byte, (found, bits)
 
 
@@ -153,4 +184,12 @@ def _read(code: bytes) -> str | None:
             text.append(found)
     except KeyError:
         return None
-    return "".join(text) if "0" not in left else None
+    return "".join(text) if left in _FILLED else None
+
+
+def _read_other(code: bytes) -> str:
+    """Return a text that is no well-formed traceparent, nothing where it cannot be read at all."""
+    try:
+        return bytes(decode_huffman(code)).decode()
+    except (HPACKError, UnicodeDecodeError):
+        return ""

@@ -13,8 +13,10 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, TraceIdRatioBased
 
+from extproc.otel import unusable
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from extproc.otel import Collector, Sampler, Tracing
 
-QUEUE_VARIABLE = "OTEL_BSP_MAX_QUEUE_SIZE"
+QUEUE_VARIABLE, BATCH_VARIABLE = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 DEFAULT_QUEUE = 2048  # OpenTelemetry's own: a request of three calls makes four spans
 BATCH = 512  # spans of one export, as OpenTelemetry's own
 FLUSH = 1.0  # seconds at the end for what is queued: a collector that is down must not hold a stop up
@@ -39,8 +41,10 @@ class Export:
 
     def __init__(self, said: Tracing, exporter: SpanExporter | None = None) -> None:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a line for every batch that fails; ours is one
+        for name in unusable(os.environ):
+            del os.environ[name]  # the SDK would not start; it was told when the environment was read
         self._exporter = _Counting(exporter or _exporter(said.collector), str(said.collector))
-        self._bounded = _Bounded(self._exporter, _queue(), said.flush)
+        self._bounded = _Bounded(self._exporter, said.flush)
         self.provider = TracerProvider(sampler=_sampler(said.sampler), resource=_resource(said), shutdown_on_exit=False)
         self.provider.add_span_processor(self._bounded)
 
@@ -69,13 +73,16 @@ class Export:
         return self._bounded.dropped
 
     def close(self) -> None:
-        """Send what is queued; blocks for FLUSH and ABORT seconds at most, whatever the collector does."""
-        closing = threading.Thread(target=self.provider.shutdown, daemon=True)
-        closing.start()
+        """Send what is queued; blocks for FLUSH and ABORT seconds at most, whatever the collector does.
+
+        What was not sent by then has failed.
+        """
+        closing = _begun(self.provider.shutdown)
         closing.join(FLUSH)
         if closing.is_alive():
-            self._exporter.shutdown()
+            _begun(self._exporter.shutdown)
             closing.join(ABORT)
+        self._bounded.give_up()
 
 
 class _Counting(SpanExporter):
@@ -87,6 +94,7 @@ class _Counting(SpanExporter):
         self.exported = 0
         self.failed = 0
         self._failing = False
+        self._over = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, in the thread of the queue."""
@@ -94,6 +102,8 @@ class _Counting(SpanExporter):
             result = self._other.export(spans)
         except Exception:  # noqa: BLE001 - whatever an exporter's library raises: a span is lost, and counted
             result = SpanExportResult.FAILURE
+        if self._over:
+            return result  # it was too late, and they are counted
         failing = result is not SpanExportResult.SUCCESS
         if failing:
             self.failed += len(spans)
@@ -113,17 +123,22 @@ class _Counting(SpanExporter):
         """Give up what is under way."""
         self._other.shutdown()
 
+    def give_up(self, taken: int) -> None:
+        """Count what was ``taken`` and did not come through by now as failed."""
+        self._over = True
+        self.failed = taken - self.exported
+
 
 class _Bounded(SpanProcessor):
     """Hands on as many spans as may wait; the SDK's own queue forgets the oldest, and says so in a log alone."""
 
-    def __init__(self, exporter: _Counting, most: int, flush: float | None) -> None:
+    def __init__(self, exporter: _Counting, flush: float | None) -> None:
         self._exporter = exporter
-        self._most = most
+        self._most = _number(QUEUE_VARIABLE, DEFAULT_QUEUE)
         self._queue = BatchSpanProcessor(
             exporter,
-            max_queue_size=most,
-            max_export_batch_size=min(most, BATCH),
+            max_queue_size=self._most,
+            max_export_batch_size=min(self._most, _number(BATCH_VARIABLE, BATCH)),
             schedule_delay_millis=None if flush is None else flush * 1000,
         )
         self._taken = 0
@@ -140,6 +155,11 @@ class _Bounded(SpanProcessor):
         self._taken += 1
         self._queue.on_end(span)
 
+    def give_up(self) -> None:
+        """Wait no longer for what is on its way; what comes from now on is dropped."""
+        self._most = 0
+        self._exporter.give_up(self._taken)
+
     def shutdown(self) -> None:
         """Send what is queued."""
         self._queue.shutdown()  # type: ignore[no-untyped-call]
@@ -149,9 +169,14 @@ class _Bounded(SpanProcessor):
         return self._queue.force_flush(timeout_millis)
 
 
-def _queue() -> int:
-    told = os.environ.get(QUEUE_VARIABLE, "")
-    return int(told) if told.isdecimal() and int(told) > 0 else DEFAULT_QUEUE
+def _begun(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def _number(variable: str, default: int) -> int:
+    return int(os.environ.get(variable, "").strip() or default)
 
 
 def _resource(said: Tracing) -> Resource:
@@ -171,12 +196,21 @@ def _sampler(said: Sampler) -> ParentBased:
 
 
 def _exporter(collector: Collector) -> SpanExporter:
-    """Return the SDK's exporter, which reads all else from the environment by itself."""
+    """Return the SDK's exporter, which reads all else from the environment by itself.
+
+    Headers and timeout were read already: it would stumble over what is passed over.
+    """
+    headers = dict(collector.headers)
     if collector.protocol == "grpc":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as ByGrpc
 
-        return ByGrpc(endpoint=str(collector), insecure=not collector.secure)
+        return ByGrpc(
+            endpoint=str(collector),
+            insecure=not collector.secure,
+            headers=headers,
+            timeout=collector.timeout,
+        )
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as ByHttp
 
     scheme = "https" if collector.secure else "http"
-    return ByHttp(endpoint=f"{scheme}://{collector}{collector.target}")
+    return ByHttp(endpoint=f"{scheme}://{collector}{collector.target}", headers=headers, timeout=collector.timeout)

@@ -22,6 +22,7 @@ _OPERATIONS = {
     "/embeddings": "embeddings",
     "/responses": "chat",
 }
+_ENDS = tuple(_OPERATIONS)
 MAX_NAME = 128  # characters of a model's name: the client wrote it
 MAX_BODY = 1024 * 1024  # a larger one is no chat, and is not looked at
 _NOTHING: Attributes = {}
@@ -56,7 +57,9 @@ _responses = msgspec.json.Decoder(_Response)
 def operation(target: str) -> str | None:
     """Return what a path asks for, None where that is none of OpenAI's."""
     path = target.partition("?")[0]
-    return next((name for end, name in _OPERATIONS.items() if path.endswith(end)), None)
+    if not path.endswith(_ENDS):  # nearly all
+        return None
+    return next(name for end, name in _OPERATIONS.items() if path.endswith(end))
 
 
 def of_request(target: str, body: bytes | None) -> Attributes:

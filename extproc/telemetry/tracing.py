@@ -9,8 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from opentelemetry.trace import Link, SpanKind, Status, StatusCode, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from extproc.engine.calling import Failed
 from extproc.headers import DETAILS_PREFIX, TRACEPARENT_HEADER
@@ -19,7 +28,6 @@ from extproc.telemetry import genai
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
     from extproc.engine.calling import Caller, Reply, SubCall
@@ -48,9 +56,14 @@ METHOD, STATUS, ERROR = "http.request.method", "http.response.status_code", "err
 _RPC = {"rpc.system": "grpc", "rpc.service": "envoy.service.ext_proc.v3.ExternalProcessor", "rpc.method": "Process"}
 _FIRST_ERROR = 400  # to a client 4xx and 5xx are errors, to a server 5xx alone (semantic conventions, HTTP spans)
 _FIRST_SERVER_ERROR = 500
+_LENGTHS = [
+    2,
+    32,
+    16,
+    2,
+]  # version, trace, span, flags: a later version may have more (W3C Trace Context, "Versioning")
+_PARTS = len(_LENGTHS)
 MAX_TEXT = 256  # characters of what a client wrote itself: a request's id, a model's name
-
-_propagator = TraceContextTextMapPropagator()
 
 
 class Traces:
@@ -65,7 +78,7 @@ class Traces:
         if traceparent is not None and not traceparent.sampled:
             return None
         text = request.headers.get(TRACEPARENT_HEADER) if traceparent is None else str(traceparent)
-        carrier = {} if text is None else {TRACEPARENT_HEADER: text}
+        parent = None if text is None else parent_of(text)
         attributes = {
             **_RPC,
             GRAPH: plan.graph,
@@ -74,7 +87,7 @@ class Traces:
             REQUEST_ID: request.id[:MAX_TEXT],
         }
         span = self._tracer.start_span(
-            f"graph {plan.graph}", _propagator.extract(carrier), SpanKind.SERVER, attributes=attributes
+            f"graph {plan.graph}", parent or Context(), SpanKind.SERVER, attributes=attributes
         )
         return RequestSpan(self._tracer, span, plan, request, self._now) if span.is_recording() else None
 
@@ -254,6 +267,22 @@ def _end_call(span: Span, target: str, outcome: Reply | Failed | None) -> None:
                 span.set_status(Status(StatusCode.ERROR))
             span.set_attributes(genai.of_response(target, outcome.body))
     span.end()
+
+
+def parent_of(traceparent: str) -> Context | None:
+    """Return the context of a remote parent, None for what is no traceparent.
+
+    The library's own propagator, with a regular expression and a carrier, takes three times as long.
+    """
+    parts = traceparent.split("-")
+    if len(parts) < _PARTS or [len(part) for part in parts[:_PARTS]] != _LENGTHS or parts[0] == "ff":
+        return None
+    try:
+        trace, span, flags = (int(part, 16) for part in parts[1:_PARTS])
+    except ValueError:
+        return None
+    context = SpanContext(trace, span, is_remote=True, trace_flags=TraceFlags(flags))
+    return set_span_in_context(NonRecordingSpan(context)) if context.is_valid else None
 
 
 def traceparent_of(span: Span) -> str:
