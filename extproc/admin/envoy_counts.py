@@ -38,20 +38,24 @@ _REQUESTS = f"envoy_extproc_{REQUESTS_STAT}"
 _TIMES = f"envoy_vhost_route_{TIME_STAT}"
 _TIMED_ROUTE = "envoy_route"  # how Envoy's page names a route in its statistics
 _NONE = "-"
+_BOUNDS = (*CALL_SECONDS, float("inf"))
+_DEADLINE = "504"
+# What is raised for a page that is none of Envoy's: by the parser, for labels that are missing, and for numbers.
+UNREADABLE = (ValueError, LookupError, OverflowError, TypeError, AttributeError)
 _LEFT = "DC"  # Envoy's flag where the client closed the connection
 
 
 async def envoy_counts(admin: EnvoyAdmin, plans: Sequence[Plan]) -> Counter[Key] | None:
-    """Return what Envoy counted since it started, None while it does not answer."""
+    """Return what Envoy counted since it started, None while it does not answer, or nothing that can be read."""
     try:
         text = await admin.get(_PAGE)
-    except AWAY:
+        return read(text, {plan.graph: plan.away.name for plan in plans if plan.away is not None})
+    except (*AWAY, *UNREADABLE):
         return None
-    return read(text, {plan.graph: plan.away.name for plan in plans if plan.away is not None})
 
 
 def read(text: str, away: Mapping[str, str]) -> Counter[Key]:
-    """Read Envoy's page; ``away`` says which model a graph's requests go to without a processor."""
+    """Read Envoy's page; ``away`` says which model a graph's requests go to without a processor. Raises UNREADABLE."""
     counts: Counter[Key] = Counter()
     # A counter of Envoy's has no _total, and is no counter to the parser: it is looked at sample by sample.
     for family in text_string_to_metric_families(text):
@@ -74,7 +78,7 @@ def _request(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int
         graph = _NONE
     yield (REQUESTS, graph, status), count
     cause = None if _LEFT in flags.split(",") else known_cause(flags)
-    if cause is Cause.TIMEOUT:
+    if cause is Cause.TIMEOUT and status == _DEADLINE:  # a stream that stood still has a status of its own
         yield (of.DEADLINES, graph), count
     if not model and attempts and graph in away:
         yield (FAIL_OPEN, graph), count
@@ -105,8 +109,9 @@ def _time(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
         yield (of.CALL_TIMES + of.SUM, *call), int(sample.value * 1000)
     elif sample.name.endswith("_bucket"):
         bound = float(sample.labels["le"]) / 1000
-        at = next((index for index, one in enumerate(CALL_SECONDS) if abs(one - bound) < one / 1000), len(CALL_SECONDS))
-        yield (of.CALL_TIMES, *call, str(at)), int(sample.value)
+        at = next((index for index, one in enumerate(_BOUNDS) if one == bound or abs(one - bound) < one / 1000), None)
+        if at is not None:
+            yield (of.CALL_TIMES, *call, str(at)), int(sample.value)
 
 
 def _apart(counts: Counter[Key]) -> Counter[Key]:

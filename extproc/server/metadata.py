@@ -14,6 +14,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.huffman_table import decode_huffman
 
 from extproc.engine.traceparent import Traceparent
+from extproc.exchange.messages import text
 from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ class HeaderBlocks:
 
 def _pairs(decoder: Decoder, block: bytes) -> Pairs:
     try:
-        return [(str(name), str(value)) for name, value in decoder.decode(block)]
-    except (HPACKError, UnicodeDecodeError):
+        return [(text(bytes(name)), text(bytes(value))) for name, value in decoder.decode(block, raw=True)]
+    except HPACKError:
         raise BadBlock(block) from None
 
 
@@ -100,14 +101,16 @@ def _stands_at(rest: bytes, at: int, pairs: Pairs) -> bool:
     The bytes of its name may stand in another header's value: what follows them is then no value of its own, and to cut it
     out would give one stream the headers of another.
     """
-    changed = [(name, _OTHER if name == TRACEPARENT_HEADER else value) for name, value in pairs]
+    told = [value for name, value in pairs if name == TRACEPARENT_HEADER]
+    other = next((one for one in _OTHERS if one not in told), "")
+    changed = [(name, other if name == TRACEPARENT_HEADER else value) for name, value in pairs]
     decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
     decoder.header_table_size = 0
     try:
-        found = _pairs(decoder, rest[:at] + _coded(_OTHER.encode()) + rest[at:])
+        found = _pairs(decoder, rest[:at] + _coded(other.encode()) + rest[at:])
     except BadBlock:
         return False
-    return found == changed and [name for name, _ in pairs].count(TRACEPARENT_HEADER) == 1
+    return found == changed and len(told) == 1
 
 
 class CodedTraceparent(Traceparent):
@@ -136,9 +139,9 @@ class CodedTraceparent(Traceparent):
         return bool(bits >> ones & 0x7FF) and super().sampled
 
 
-def _coded(text: bytes) -> bytes:
+def _coded(data: bytes) -> bytes:
     """Return a string in Huffman's code, its length before it (RFC 7541, 5.2)."""
-    bits = "".join(f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}" for byte in text)
+    bits = "".join(f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}" for byte in data)
     bits += "1" * (-len(bits) % 8)
     code = int(bits, 2).to_bytes(len(bits) // 8, "big")
     return bytes([_HUFFMAN | len(code)]) + code
@@ -148,7 +151,7 @@ _NAME = _coded(TRACEPARENT_HEADER.encode())
 _CODES = {f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}": chr(byte) for byte in _ALPHABET}
 _LENGTHS = sorted({len(code) for code in _CODES})
 _FILLED = frozenset("1" * length for length in range(8))  # the end: a byte is filled up with ones (RFC 7541, 5.2)
-_OTHER = "other"  # a traceparent that nobody sends
+_OTHERS = ("other", "another")  # traceparents to try
 
 
 class _Steps(dict[str, "dict[int, tuple[str, str]]"]):
@@ -176,20 +179,20 @@ def _made(left: str) -> Iterator[tuple[int, tuple[str, str]]]:
 def _read(code: bytes) -> str | None:
     """Return the text of a coded traceparent, None where it is no such thing."""
     steps = _steps
-    text = []
+    read = []
     left = ""
     try:
         for byte in code:
             found, left = steps[left][byte]
-            text.append(found)
+            read.append(found)
     except KeyError:
         return None
-    return "".join(text) if left in _FILLED else None
+    return "".join(read) if left in _FILLED else None
 
 
 def _read_other(code: bytes) -> str:
     """Return a text that is no well-formed traceparent, nothing where it cannot be read at all."""
     try:
-        return bytes(decode_huffman(code)).decode()
-    except (HPACKError, UnicodeDecodeError):
+        return text(bytes(decode_huffman(code)))
+    except HPACKError:
         return ""

@@ -5,13 +5,12 @@ The model's name, token counts and finish reasons only: never a prompt or an ans
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import TypeAlias
 
     Attributes: TypeAlias = Mapping[str, "str | int | list[str]"]
 
@@ -25,7 +24,10 @@ _OPERATIONS = {
 _ENDS = tuple(_OPERATIONS)
 MAX_NAME = 128  # characters of a model's name: the client wrote it
 MAX_BODY = 1024 * 1024  # a larger one is no chat, and is not looked at
+MAX_REASONS = 16  # finish reasons: one for each answer that was asked for
 _NOTHING: Attributes = {}
+# A larger number, or a negative one, counts nothing; and OTLP has 64 bits: one that does not fit costs a whole batch.
+_Tokens: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Request(msgspec.Struct):
@@ -33,10 +35,10 @@ class _Request(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None  # as "responses" calls them
-    output_tokens: int | None = None
+    prompt_tokens: _Tokens | None = None
+    completion_tokens: _Tokens | None = None
+    input_tokens: _Tokens | None = None  # as "responses" calls them
+    output_tokens: _Tokens | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -90,6 +92,6 @@ def of_response(target: str, body: bytes) -> Attributes:
         "gen_ai.response.model": response.model[:MAX_NAME],
         "gen_ai.usage.input_tokens": usage.prompt_tokens if usage.input_tokens is None else usage.input_tokens,
         "gen_ai.usage.output_tokens": usage.completion_tokens if usage.output_tokens is None else usage.output_tokens,
-        "gen_ai.response.finish_reasons": reasons,
+        "gen_ai.response.finish_reasons": reasons[:MAX_REASONS],
     }
     return {name: value for name, value in said.items() if value not in (None, "", [])}

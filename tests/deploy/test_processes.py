@@ -142,7 +142,15 @@ def test_the_dashboard_shows_the_requests(composed, answers):
 
 
 # Panels of what these requests do not bring about, or what `extproc up` alone has.
-QUIET = {"Hedges", "Refused calls", "Requests past the processor", "Expression errors", "Worker starts"}
+QUIET = {
+    "Missed deadlines by graph",
+    "Requests past the processor",
+    "Expression errors",
+    "Retries",
+    "Hedges",
+    "Refused calls",
+    "Worker starts",
+}
 
 
 def dashboard_queries():
