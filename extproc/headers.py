@@ -8,6 +8,7 @@ LATENCY_HEADER = "x-extproc-latency"  # microseconds from a request's first byte
 CONTROL_PREFIX = "x-extproc-"  # no client's header of this kind comes in
 DETAILS_PREFIX = "extproc."  # response code details of answers the processor computed
 TRACEPARENT_HEADER = "traceparent"  # W3C Trace Context
+UNTRACED = "-"  # in its place: a request that Envoy makes no span for; models never see it
 PER_TRY_TIMEOUT_HEADER = "x-envoy-upstream-rq-per-try-timeout-ms"  # ends an attempt at response headers
 EXPECTED_TIMEOUT_HEADER = "x-envoy-expected-rq-timeout-ms"  # tells a model how long somebody will wait
 LEFT_HEADER = "x-extproc-left"  # milliseconds to the deadline; the egress makes EXPECTED_TIMEOUT_HEADER of it

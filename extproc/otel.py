@@ -189,10 +189,13 @@ def _collector(said: Mapping[str, str], warn: Warn) -> Collector | None:
     if collector is None:
         warn(f"{variable} cannot be used, so that there are no traces; it is written http://HOST:PORT")
         return None
+    headers = _headers(said, warn)
+    if collector.protocol == "grpc" and any("%" in value for _, value in headers):
+        warn("a header of OTEL_EXPORTER_OTLP_HEADERS holds %, which Envoy doubles over gRPC; take http/protobuf")
     return replace(
         collector,
         target=collector.target if variable == _TRACES_ENDPOINT else collector.target.rstrip("/") + _HTTP_PATH,
-        headers=_headers(said, warn),
+        headers=headers,
         timeout=_timeout(said, warn),
     )
 

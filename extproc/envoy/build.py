@@ -75,12 +75,16 @@ class Builder:
     @cached_property
     def _bare(self) -> GraphTables:
         """What stands in the files without any graph."""
-        processors = _converted(processor_cluster(self._layout.processors))
-        collector = (
-            [] if self._layout.tracing is None else [_converted(collector_cluster(self._layout.tracing.collector))]
-        )
+        said = self._layout.tracing
+        clusters = [
+            processor_cluster(self._layout.processors),
+            *([] if said is None else [collector_cluster(said.collector)]),
+        ]
+        traced = said is not None
         return GraphTables(
-            [processors, *collector], _converted(ingress_routes([], {})), _converted(egress_routes([], {}))
+            [_converted(cluster) for cluster in clusters],
+            _converted(ingress_routes([], {}, traced=traced)),
+            _converted(egress_routes([], {}, traced=traced)),
         )
 
 

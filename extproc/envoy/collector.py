@@ -55,7 +55,11 @@ def _tls(collector: Collector) -> Tls:
 
 
 def by_grpc(collector: Collector) -> GrpcService:
-    """Return OTLP over gRPC."""
+    """Return OTLP over gRPC.
+
+    Envoy reads a header's value as a format, but sends it as it was written: one with ``%`` arrives with ``%%``, and written
+    otherwise there would be no spans at all.
+    """
     return GrpcService(
         envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=COLLECTOR_CLUSTER, authority=_authority(collector)),
         timeout=timedelta(seconds=collector.timeout),

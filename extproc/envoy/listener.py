@@ -105,7 +105,7 @@ def ingress_listener(plans: Sequence[Plan], layout: Layout) -> Listener:
             _router(quiet=True),
         ],
         upgrade_configs=[HttpConnectionManagerUpgradeConfig(upgrade_type="websocket", filters=upgraded)],
-        early_header_mutation_extensions=[_strip_control_headers()],
+        early_header_mutation_extensions=[_early(layout)],
         local_reply_config=ingress_replies(),
         access_log=[request_counter(), *access_log(layout.access_log, INGRESS)],
         tracing=None if layout.tracing is None else tracing.tracing(layout.tracing, tail_calls=True),
@@ -216,9 +216,11 @@ def _router(*, quiet: bool) -> HttpFilter:
     return HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router(suppress_envoy_headers=quiet)))
 
 
-def _strip_control_headers() -> TypedExtensionConfig:
+def _early(layout: Layout) -> TypedExtensionConfig:
+    """Strip control headers before anything looks at the request, and decide whether it is traced."""
+    sampling = [] if layout.tracing is None else tracing.head_sampling(layout.tracing)
     prefix = HeaderMutationRemoveOnMatch(key_matcher=StringMatcher(prefix=CONTROL_PREFIX))
     return TypedExtensionConfig(
         name="envoy.http.early_header_mutation.header_mutation",
-        typed_config=Any.pack(HeaderMutation(mutations=[Mutation(remove_on_match=prefix)])),
+        typed_config=Any.pack(HeaderMutation(mutations=[Mutation(remove_on_match=prefix), *sampling])),
     )

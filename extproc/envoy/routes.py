@@ -57,6 +57,7 @@ from extproc.headers import (
     LEFT_HEADER,
     MODEL_HEADER,
     ROUTE_HEADER,
+    TRACEPARENT_HEADER,
 )
 from extproc.plan.match import specific_first
 
@@ -75,8 +76,11 @@ _LATENCY = overwrite(LATENCY_HEADER, "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%"
 _ROUTE_OF_REQUEST = f"%FILTER_STATE({ROUTE_STATE}:PLAIN)%"
 
 
-def ingress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteConfiguration:
-    """Return the ingress's table; ``clusters`` maps a model's key to its cluster's name."""
+def ingress_routes(plans: Sequence[Plan], clusters: Mapping[str, str], *, traced: bool = False) -> RouteConfiguration:
+    """Return the ingress's table; ``clusters`` maps a model's key to its cluster's name.
+
+    ``traced``: Envoy names its own span to models, or nothing (envoy/tracing.py, ``head_sampling``).
+    """
     second = {
         model.key: _ingress_model(plan, model, clusters[model.key]) for plan in plans for model in plan.models.values()
     }
@@ -86,10 +90,13 @@ def ingress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteC
         for route in _first_pass(plan, match, clusters)
     ]
     first.append(_direct(NO_GRAPH, RouteMatch(prefix="/"), 404))
-    return _table(ROUTES, second, first)
+    table = _table(ROUTES, second, first)
+    for host in table.virtual_hosts:
+        host.request_headers_to_remove = _not_for_models(traced=traced)
+    return table
 
 
-def egress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteConfiguration:
+def egress_routes(plans: Sequence[Plan], clusters: Mapping[str, str], *, traced: bool = False) -> RouteConfiguration:
     """Return the table for sub-calls: the same models, nothing for the client, no first pass."""
     second = {
         model.key: _egress_model(plan, model, clusters[model.key]) for plan in plans for model in plan.models.values()
@@ -97,8 +104,14 @@ def egress_routes(plans: Sequence[Plan], clusters: Mapping[str, str]) -> RouteCo
     table = _table(EGRESS_ROUTES, second, [])
     for host in table.virtual_hosts:
         host.include_attempt_count_in_response = True
-        host.request_headers_to_remove = [LEFT_HEADER]  # here, because a route removes before it reads
+        # Here, because a route removes before it reads.
+        host.request_headers_to_remove = [LEFT_HEADER, *_not_for_models(traced=traced)]
     return table
+
+
+def _not_for_models(*, traced: bool) -> list[str]:
+    """Return the headers in whose place Envoy puts its own, after these were removed."""
+    return [TRACEPARENT_HEADER] if traced else []
 
 
 def _table(name: str, second: Mapping[str, Route], first: Sequence[Route]) -> RouteConfiguration:

@@ -14,10 +14,12 @@ from extproc.engine.outcome import Answer, Outcome, TailCall
 from extproc.engine.payload import Payload
 from extproc.engine.request import Request
 from extproc.engine.run import Run
+from extproc.engine.traceparent import Traceparent
 from extproc.errors import BadRequest, ProtocolError
 from extproc.exchange import replies
 from extproc.exchange.messages import Said, headers_of, names, read
 from extproc.exchange.watch import ANSWER, FAILED, LEFT, NO_GRAPH, PASSED, REFUSED, TAIL, UNWATCHED, Watch
+from extproc.headers import TRACEPARENT_HEADER, UNTRACED
 from extproc.wire.ext_proc_pb2 import ProcessingMode
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from extproc.engine.pairing import Pair
     from extproc.engine.seams import Seams
-    from extproc.engine.traceparent import Traceparent
     from extproc.exchange.watch import RequestTrace
     from extproc.plan.plan import Plan
     from extproc.wire.ext_proc_pb2 import ProcessingRequest
@@ -55,6 +56,7 @@ _BODY_NOT_SENT = BadRequest(
     "unavailable",
     "the graph reads the body, and Envoy's route does not send it: request_body_mode is BUFFERED there",
 )
+_UNTRACED = Traceparent(UNTRACED)
 _HEADERS = (Said.REQUEST_HEADERS, Said.REQUEST_HEADERS_ONLY)
 MAX_DIGITS = 19  # of a content-length: more are more than any limit
 
@@ -123,7 +125,7 @@ class Exchange:
         self._traceparent = traceparent
         self._trace: RequestTrace | None = None
         if graph is not None:
-            self._enter(plans.by_id(graph), graph)
+            self._enter_named(graph)
 
     def __repr__(self) -> str:
         """Say graph and phase."""
@@ -176,6 +178,13 @@ class Exchange:
             if self._trace is not None and how not in {TAIL, ANSWER}:
                 self._trace.cut_short(how)
 
+    def _enter_named(self, graph: str) -> None:
+        try:
+            self._enter(self._plans.by_id(graph), graph)
+        except ProtocolError:
+            self._end(REFUSED)
+            raise
+
     def _enter(self, plan: Plan | None, graph: str) -> None:
         if plan is None:
             raise ProtocolError(f"this processor does not have {graph}: Envoy and processor are generations apart")
@@ -193,6 +202,10 @@ class Exchange:
 
     def _begin_trace(self, plan: Plan, request: Request) -> None:
         """Begin the span of a request that is sampled; calls of one that is not carry on that it is not."""
+        if self._traceparent is None and request.headers.get(TRACEPARENT_HEADER) == UNTRACED:
+            del request.headers[TRACEPARENT_HEADER]  # Envoy's, not the client's
+            request.traceparent = _UNTRACED
+            return
         request.traceparent = self._traceparent
         self._trace = self._watch.trace(self._traceparent, plan, request)
         if self._trace is not None:

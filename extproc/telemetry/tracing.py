@@ -73,11 +73,16 @@ class Traces:
         self._now = now
 
     def trace(self, traceparent: Traceparent | None, plan: Plan, request: Request) -> RequestSpan | None:
-        """Begin a request's span, None where it is not sampled: by the parent, and without one by the sampler."""
+        """Begin a request's span, None where it is not sampled: by the parent, and without one by the sampler.
+
+        For a traceparent that cannot be read Envoy makes no span, and so there is none here.
+        """
         if traceparent is not None and not traceparent.sampled:
             return None
         text = request.headers.get(TRACEPARENT_HEADER) if traceparent is None else str(traceparent)
-        parent = None if text is None else parent_of(text)
+        parent = Context() if text is None else parent_of(text)
+        if parent is None:
+            return None
         attributes = {
             **_RPC,
             GRAPH: plan.graph,
@@ -85,9 +90,7 @@ class Traces:
             METHOD: _method(request.method),
             REQUEST_ID: request.id[:MAX_TEXT],
         }
-        span = self._tracer.start_span(
-            f"graph {plan.graph}", parent or Context(), SpanKind.SERVER, attributes=attributes
-        )
+        span = self._tracer.start_span(f"graph {plan.graph}", parent, SpanKind.SERVER, attributes=attributes)
         return RequestSpan(self._tracer, span, plan, request, self._now) if span.is_recording() else None
 
 

@@ -44,6 +44,7 @@ VOTE = [
     "        envoy: POST two",
 ]
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "100"}
+VOTERS = ("votes-one", "votes-two", "votes-three")
 DOWN = 200  # requests while no collector is there
 SPANS = re.compile(r'^extproc_spans_total\{outcome="(\w+)"\} (\d+)', re.MULTILINE)
 
@@ -86,7 +87,10 @@ async def test_one_trace_of_a_vote(models: Models, collector: Collector, protoco
 
 
 async def test_a_share_of_the_traces(models: Models, collector: Collector):
-    """Without a client's decision Envoy makes it, for all of a trace; a client's own decision is followed."""
+    """Without a client's decision Envoy makes it, for all of a trace; a client's own decision is followed.
+
+    What is not sampled has no span of any kind, and its models get no traceparent, nor what stood in its place.
+    """
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
@@ -96,15 +100,26 @@ async def test_a_share_of_the_traces(models: Models, collector: Collector):
     sent = Sent()
     with running(models.fill(OWN_GRAPHS), environment=environment) as system:
         before = len(collector.receiver)
+        for name in VOTERS:
+            models[name].forget()
         for _ in range(DOWN):
-            answer = await client.request(system.ingress_port, "POST", "/plain", json={})
+            answer = await client.request(system.ingress_port, "POST", "/votes", json={})
             assert answer.status == 200
         await sent.ask(system, "/plain")
         await eventually(lambda: len(collector.receiver.trace(sent.trace)) == 4)
-        await eventually(lambda: (len(collector.receiver) - before) % 4 == 0)
-        traces = (len(collector.receiver) - before) // 4 - 1
+        told = [seen.header("traceparent") for seen in models["votes-two"].requests]
+        traces = sum(one is not None for one in told)
         assert DOWN * 0.05 < traces < DOWN * 0.4
-        assert counted(system) == {"exported": traces + 1}
+        assert all(one is None or one.endswith("-01") for one in told)
+        assert (
+            len([seen for name in VOTERS for seen in models[name].requests if seen.header("traceparent")])
+            == traces * 3 + 1
+        )
+        await eventually(lambda: len(collector.receiver) - before == traces * len(VOTE) + 4)
+        await eventually(lambda: counted(system) == {"exported": traces * 4 + 1})
+        answer = await client.request(system.ingress_port, "POST", "/plain", [("traceparent", "nonsense")], json={})
+        assert answer.status == 200
+        assert models["votes-one"].requests[-1].header("traceparent") is None
 
 
 async def test_a_collector_that_is_down(models: Models):
