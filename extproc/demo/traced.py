@@ -11,7 +11,7 @@ import msgspec
 from rich.padding import Padding
 from rich.text import Text
 
-from extproc.demo.curl import asking
+from extproc.demo.curl import folded
 from extproc.demo.scene import Ask
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ async def show_trace(console: Console, admin: str, scene: Scene, folder: Path) -
     ask = next(step for step in scene.steps if isinstance(step, Ask))
     file = folder / f"{scene.name}.json"
     file.write_bytes(msgspec.json.encode(ask.request.body))
-    command = asking(f"trace --path {ask.request.path} --body {file}", admin)
+    parts = [f"extproc trace --path {ask.request.path}", f"--body {file}", f"--admin {admin.removeprefix('http://')}"]
     console.print(Text.assemble("\n  ", (f"The trace of {scene.title[0].lower()}{scene.title[1:]}", "bold")))
     console.print(Padding(ABOUT, (0, 0, 1, 2)))
-    console.print(Text(command, style="cyan"), soft_wrap=True)
-    words = command.split()
+    for line in folded(iter(parts), console.width):
+        console.print(Text(line, style="cyan"), soft_wrap=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "extproc.cli",
-        *words[1:],
+        *" ".join(parts).split()[1:],
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "COLUMNS": str(console.width), **({"FORCE_COLOR": "1"} if console.is_terminal else {})},
