@@ -1,12 +1,14 @@
 """Header blocks of new streams, decoded once: without a dynamic table equal bytes mean equal headers.
 
-Where Envoy traces, one header differs from stream to stream, the traceparent (W3C Trace Context). It is cut out, so that
-the rest is still known, and read by itself: hpack's decoder takes longer for a block than a whole decision.
+Where Envoy traces, two headers differ from stream to stream, traceparent and tracestate (W3C Trace Context). They are cut out, so that
+the rest is still known: hpack's decoder takes longer for a block than a whole decision, and tens of milliseconds for a
+tracestate as long as clients may send. The traceparent is read by itself, the tracestate never: nobody here needs it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpack import Decoder, HPACKError
@@ -28,6 +30,8 @@ KEPT_HEADERS = 1024  # distinct header blocks remembered: one for a graph and ge
 
 _HUFFMAN = 0x80  # a string's first byte (RFC 7541, 5.2): whether it is coded, and its length
 _LONGEST = 0x7E  # of a length in that byte alone
+_WHOLE = 0x7F  # seven bits
+_MOST_BYTES = 4  # of a longer length: far above any block
 _ALPHABET = b"0123456789abcdef-"  # what a traceparent is written with
 
 
@@ -54,22 +58,19 @@ class HeaderBlocks:
         known = self._known.get(block)
         if known is not None:
             return known, None
-        at = block.find(_NAME) + len(_NAME)
-        length = block[at] if len(_NAME) <= at < len(block) else 0
-        if not _HUFFMAN < length <= _HUFFMAN | _LONGEST:
+        cut = _cut_out(block)
+        if cut is None:
             headers, traceparent = _parted(self._decoded(block))
             if traceparent is None:
                 self._learn(self._known, block, headers)
             return headers, traceparent
-        end = at + 1 + (length & ~_HUFFMAN)
-        rest = block[:at] + block[end:]
-        known = self._cut.get(rest)
+        known = self._cut.get(cut.rest)
         if known is not None:
-            return known, CodedTraceparent(block[at + 1 : end])
+            return known, CodedTraceparent(cut.code)
         pairs = self._decoded(block)
         headers, traceparent = _parted(pairs)
-        if _stands_at(rest, at, pairs):
-            self._learn(self._cut, rest, headers)
+        if _stands_there(cut, pairs):
+            self._learn(self._cut, cut.rest, headers)
         return headers, traceparent
 
     def _learn(self, known: OrderedDict[bytes, dict[str, str]], block: bytes, headers: dict[str, str]) -> None:
@@ -91,26 +92,73 @@ def _pairs(decoder: Decoder, block: bytes) -> Pairs:
 
 def _parted(pairs: Pairs) -> tuple[dict[str, str], Traceparent | None]:
     headers = dict(pairs)
+    headers.pop(_STATE_HEADER, None)
     traceparent = headers.pop(TRACEPARENT_HEADER, None)
     return headers, None if traceparent is None else Traceparent(traceparent)
 
 
-def _stands_at(rest: bytes, at: int, pairs: Pairs) -> bool:
-    """Tell whether the one traceparent's value is what was cut out there, by putting another one in.
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A block without its traceparent, ``code``, and without its tracestate's value: ``rest`` is all of ``parts``."""
 
-    The bytes of its name may stand in another header's value: what follows them is then no value of its own, and to cut it
+    parts: tuple[bytes, bytes, bytes]  # before the traceparent, up to the tracestate, behind it
+    code: bytes
+
+    @property
+    def rest(self) -> bytes:
+        """What is left, in one."""
+        return b"".join(self.parts)
+
+
+def _cut_out(block: bytes) -> _Cut | None:
+    """Cut both out, None where there is no traceparent in Huffman's code."""
+    at = block.find(_NAME) + len(_NAME)
+    length = block[at] if len(_NAME) <= at < len(block) else 0
+    if not _HUFFMAN < length <= _HUFFMAN | _LONGEST:
+        return None
+    end = at + 1 + (length & ~_HUFFMAN)
+    state = block.find(_STATE_NAME, end)
+    start = len(block) if state < 0 else state + len(_STATE_NAME)
+    return _Cut((block[:at], block[end:start], block[_behind(block, start) :]), block[at + 1 : end])
+
+
+def _behind(block: bytes, at: int) -> int:
+    """Return where a string ends (RFC 7541, 5.1 and 5.2); beyond the block for what is none."""
+    if at >= len(block):
+        return at
+    length = block[at] & _WHOLE
+    at += 1
+    if length < _WHOLE:
+        return at + length
+    for shift, byte in enumerate(block[at : at + _MOST_BYTES]):
+        length += (byte & _WHOLE) << 7 * shift
+        if not byte & _HUFFMAN:
+            return at + shift + 1 + length
+    return len(block) + 1
+
+
+def _stands_there(cut: _Cut, pairs: Pairs) -> bool:
+    """Tell whether what was cut out are the values of the one traceparent and the one tracestate, by putting others in.
+
+    The bytes of a name may stand in another header's value: what follows them is then no value of its own, and to cut it
     out would give one stream the headers of another.
     """
     told = [value for name, value in pairs if name == TRACEPARENT_HEADER]
-    other = next((one for one in _OTHERS if one not in told), "")
-    changed = [(name, other if name == TRACEPARENT_HEADER else value) for name, value in pairs]
+    states = sum(name == _STATE_HEADER for name, _ in pairs)
+    with_state = cut.parts[1].endswith(_STATE_NAME)
+    if len(told) != 1 or states != with_state:
+        return False
+    other = next(one for one in _OTHERS if one not in told)
+    others = {TRACEPARENT_HEADER: other, _STATE_HEADER: ""}
+    changed = [(name, others.get(name, value)) for name, value in pairs]
     decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
     decoder.header_table_size = 0
+    before, between, behind = cut.parts
     try:
-        found = _pairs(decoder, rest[:at] + _coded(other.encode()) + rest[at:])
+        found = _pairs(decoder, before + _coded(other.encode()) + between + (b"\0" if with_state else b"") + behind)
     except BadBlock:
         return False
-    return found == changed and len(told) == 1
+    return found == changed
 
 
 class CodedTraceparent(Traceparent):
@@ -147,7 +195,9 @@ def _coded(data: bytes) -> bytes:
     return bytes([_HUFFMAN | len(code)]) + code
 
 
+_STATE_HEADER = "tracestate"
 _NAME = _coded(TRACEPARENT_HEADER.encode())
+_STATE_NAME = _coded(_STATE_HEADER.encode())
 _CODES = {f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}": chr(byte) for byte in _ALPHABET}
 _LENGTHS = sorted({len(code) for code in _CODES})
 _FILLED = frozenset("1" * length for length in range(8))  # the end: a byte is filled up with ones (RFC 7541, 5.2)
@@ -187,7 +237,7 @@ def _read(code: bytes) -> str | None:
             read.append(found)
     except KeyError:
         return None
-    return "".join(read) if left in _FILLED else None
+    return "".join(read) if "0" not in left else None
 
 
 def _read_other(code: bytes) -> str:

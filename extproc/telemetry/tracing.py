@@ -48,7 +48,7 @@ NODE, BRANCH, MODEL, LEG, CHALLENGER = (
     "extproc.challenger",
 )
 EXPRESSION, RESULT = "extproc.expression", "extproc.result"
-ATTEMPTS, ATTEMPT, HEDGED, HEDGE = "extproc.attempts", "extproc.attempt", "extproc.hedged", "extproc.hedge"
+ATTEMPTS, ATTEMPT, HEDGED = "extproc.attempts", "extproc.attempt", "extproc.hedged"
 DEADLINE_LEFT = "extproc.deadline.left"  # seconds
 REQUEST_ID = "extproc.request_id"
 CANCELLED = "cancelled"

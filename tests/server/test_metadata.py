@@ -74,11 +74,17 @@ def blocks():
 
 
 def expected(block):
-    """What hpack says of a block by itself: its headers, and the traceparent's text."""
+    """What hpack says of a block by itself: its headers but the tracestate, and the traceparent's text."""
     decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
     decoder.header_table_size = 0
     headers = {text(name): text(value) for name, value in decoder.decode(block, raw=True)}
+    headers.pop("tracestate", None)
     return headers, headers.pop("traceparent", None)
+
+
+def kept(headers):
+    """Headers as they are told on."""
+    return {name: value for name, value in headers if name != "tracestate"}
 
 
 def read(known, block):
@@ -96,7 +102,7 @@ def test_blocks_are_read_as_by_hpack(headers, told, at, huffman):
         block = encoded(with_it(headers, traceparent, at), huffman=huffman)
         assert read(known, block) == expected(block)
     for _ in range(2):
-        assert read(known, encoded(headers, huffman=huffman)) == (dict(headers), None)
+        assert read(known, encoded(headers, huffman=huffman)) == (kept(headers), None)
 
 
 @settings(deadline=None)
@@ -106,12 +112,12 @@ def test_a_dynamic_table(headers, told):
     known, encoder = HeaderBlocks(), Encoder()
     for traceparent in told:
         for _ in range(2):
-            assert read(known, encoder.encode(with_it(headers, traceparent))) == (dict(headers), traceparent)
+            assert read(known, encoder.encode(with_it(headers, traceparent))) == (kept(headers), traceparent)
     assert repr(known) == "<HeaderBlocks 0 known>"
     encoder.header_table_size = 0
     for traceparent in told:
         for _ in range(2):
-            assert read(known, encoder.encode(with_it(headers, traceparent))) == (dict(headers), traceparent)
+            assert read(known, encoder.encode(with_it(headers, traceparent))) == (kept(headers), traceparent)
     assert repr(known) in {"<HeaderBlocks 1 known>", "<HeaderBlocks 2 known>"}  # the first says that the table is off
 
 
@@ -121,7 +127,7 @@ def test_a_table_that_is_turned_on_again():
     headers = [(":path", "/p"), ("x-own", "1")]
     first = encoder.encode(with_it(headers, TRACE))
     assert read(known, b"\x3f\xe1\x1f" + first) == (dict(headers), TRACE)
-    assert read(known, encoder.encode(headers)) == (dict(headers), None)
+    assert read(known, encoder.encode(headers)) == (kept(headers), None)
     assert repr(known) == "<HeaderBlocks 0 known>"
 
 
@@ -190,14 +196,14 @@ def test_a_name_within_a_value(cut, traceparent, huffman):
 def test_a_value_that_is_no_text():
     """A client may write any bytes into what Envoy passes on (tracestate): the connection of all streams outlives that."""
     block = encoded([("tracestate", b"a=\xff"), ("traceparent", TRACE)])
-    assert read(blocks(), block) == ({"tracestate": "a=\xff"}, TRACE)
+    assert read(blocks(), block) == ({}, TRACE)
 
 
-@pytest.mark.parametrize("second", [TRACE, TRACE[:-1] + "0"])
+@pytest.mark.parametrize("second", [TRACE, TRACE[:-1] + "0", "other", "another"])
 def test_two_traceparents(second):
     """The last one counts, as for hpack's headers as a dictionary, whatever the first one is."""
     known = blocks()
-    for first in (second, TRACE, TRACE[::-1]):
+    for first in (second, TRACE, TRACE[::-1], "other", "another"):
         block = encoded([("traceparent", first), ("traceparent", second)])
         assert read(known, block) == ({}, second)
 
@@ -225,7 +231,7 @@ def test_what_is_remembered_is_not_decoded_again(monkeypatch):
     monkeypatch.setattr(metadata, "_pairs", None)
     other = TRACE.replace("0af7", "beef")
     assert read(known, encoded(with_it(headers, other))) == (dict(headers), other)
-    assert read(known, encoded(headers)) == (dict(headers), None)
+    assert read(known, encoded(headers)) == (kept(headers), None)
 
 
 # --- a traceparent in Huffman's code
@@ -277,3 +283,42 @@ def test_a_hostile_traceparent_after_a_good_one(written):
     headers = [(":path", "/p")]
     for one in (TRACE, written, TRACE):
         assert read(known, encoded(with_it(headers, one))) == (dict(headers), one)
+
+
+STATES = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=2000)
+
+
+@settings(deadline=None)
+@given(pairs, st.lists(STATES, min_size=1, max_size=4), st.booleans(), st.booleans())
+def test_tracestates_are_never_mixed_with_others(headers, states, huffman, behind):
+    """Streams that differ in traceparent and tracestate, of any length: each gets the headers of its own block."""
+    known = blocks()
+    for number, state in enumerate(states):
+        own = ("tracestate", state)
+        traceparent = f"00-{number + 1:032x}-{number + 1:016x}-01"
+        told = (
+            [*headers, ("traceparent", traceparent), own] if behind else [own, *headers, ("traceparent", traceparent)]
+        )
+        block = encoded(told, huffman=huffman)
+        assert read(known, block) == expected(block)
+
+
+def test_a_long_tracestate_is_read_once():
+    """Whatever clients put there: it is neither decoded again, nor kept."""
+    known = blocks()
+    for number in range(50):
+        state = f"vendor={number}" + "~x" * 14_000
+        block = encoded([("x-extproc-graph", "g@1"), ("traceparent", TRACE), ("tracestate", state)])
+        assert read(known, block) == ({"x-extproc-graph": "g@1"}, TRACE)
+    assert repr(known) == "<HeaderBlocks 1 known>"
+    assert all(len(rest) < 200 for rest in known._cut)
+
+
+@pytest.mark.parametrize("end", [b"\x7f", b"\xff\xff\xff\xff\xff\xff", b"\x7f\xff\xff\xff\x7f", b"\x05ab", b""])
+def test_a_tracestate_that_ends_too_early(end):
+    """A length beyond the block, or one that never ends, is what hpack says of it: no block."""
+    known = blocks()
+    name = string(b"tracestate", huffman=True)
+    block = literal(string(b"traceparent", huffman=True), string(TRACE.encode(), huffman=True)) + b"\x00" + name + end
+    with pytest.raises(BadBlock):
+        read(known, block)
