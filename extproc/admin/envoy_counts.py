@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from extproc.envoy.names import (
     ATTEMPTS_TAG,
     FLAGS_TAG,
     INGRESS,
+    MODEL_TAG,
     NO_GRAPH,
     REQUESTS_STAT,
     ROUTE_TAG,
@@ -25,12 +27,11 @@ from extproc.headers import CALL_SECONDS
 from extproc.telemetry import counters as of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from prometheus_client.samples import Sample
 
     from extproc.envoy.admin import EnvoyAdmin
-    from extproc.plan.plan import Plan
     from extproc.telemetry.counters import Key
 
 _PAGE = f"/stats/prometheus?filter=^(extproc%5C.{REQUESTS_STAT}|vhost%5C.{INGRESS}%5C..*%5C.{TIME_STAT}$)"
@@ -40,50 +41,52 @@ _TIMED_ROUTE = "envoy_route"  # how Envoy's page names a route in its statistics
 _NONE = "-"
 _BOUNDS = (*CALL_SECONDS, float("inf"))
 _DEADLINE = "504"
+_SWITCHED = "101"  # protocols: what is upgraded goes to the away-model, processor or not
+PATIENCE = 1.0  # seconds for Envoy's page: Prometheus waits for ours, and workers' counts are in it
 # What is raised for a page that is none of Envoy's: by the parser, for labels that are missing, and for numbers.
 UNREADABLE = (ValueError, LookupError, OverflowError, TypeError, AttributeError)
 _LEFT = "DC"  # Envoy's flag where the client closed the connection
 
 
-async def envoy_counts(admin: EnvoyAdmin, plans: Sequence[Plan]) -> Counter[Key] | None:
+async def envoy_counts(admin: EnvoyAdmin) -> Counter[Key] | None:
     """Return what Envoy counted since it started, None while it does not answer, or nothing that can be read."""
     try:
-        text = await admin.get(_PAGE)
-        return read(text, {plan.graph: plan.away.name for plan in plans if plan.away is not None})
+        async with asyncio.timeout(PATIENCE):
+            return read(await admin.get(_PAGE))
     except (*AWAY, *UNREADABLE):
         return None
 
 
-def read(text: str, away: Mapping[str, str]) -> Counter[Key]:
-    """Read Envoy's page; ``away`` says which model a graph's requests go to without a processor. Raises UNREADABLE."""
+def read(text: str) -> Counter[Key]:
+    """Read Envoy's page. Raises UNREADABLE."""
     counts: Counter[Key] = Counter()
     # A counter of Envoy's has no _total, and is no counter to the parser: it is looked at sample by sample.
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name.startswith(_TIMES):
-                counts.update(dict(_time(sample, away)))
+                counts.update(dict(_time(sample)))
             elif sample.name.startswith(_REQUESTS):
-                for key, count in _request(sample, away):
+                for key, count in _request(sample):
                     counts[key] += count
     return _apart(counts)
 
 
-def _request(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
+def _request(sample: Sample) -> Iterator[tuple[Key, int]]:
     labels, count = sample.labels, int(sample.value)
     route, status = labels[ROUTE_TAG], labels[STATUS_TAG]
     flags = "" if labels[FLAGS_TAG] == _NONE else labels[FLAGS_TAG]
     attempts = int(labels[ATTEMPTS_TAG]) if labels[ATTEMPTS_TAG].isdecimal() else 0
-    graph, _, model = route.partition("/")
+    graph, second_pass, _ = route.partition("/")
     if route in {NO_GRAPH, _NONE}:
         graph = _NONE
+    model = "" if labels[MODEL_TAG] == _NONE else labels[MODEL_TAG]
     yield (REQUESTS, graph, status), count
     cause = None if _LEFT in flags.split(",") else known_cause(flags)
     if cause is Cause.TIMEOUT and status == _DEADLINE:  # a stream that stood still has a status of its own
-        yield (of.DEADLINES, graph), count
-    if not model and attempts and graph in away:
+        yield (of.DEADLINES, graph, of.ENVOY), count
+    if model and not second_pass and attempts and status != _SWITCHED:
         yield (FAIL_OPEN, graph), count
-        model = away[graph]
-    if not model or not (attempts or cause):
+    if not model or not (attempts or (second_pass and cause)):
         return
     call = (graph, model, of.TAIL)
     yield (of.CALLS, *call, _outcome(cause, status, left=_LEFT in flags.split(","))), count
@@ -99,11 +102,10 @@ def _outcome(cause: Cause | None, status: str, *, left: bool) -> str:
     return "cancelled" if left or status == "0" else f"{status[:1]}xx"
 
 
-def _time(sample: Sample, away: Mapping[str, str]) -> Iterator[tuple[Key, int]]:
+def _time(sample: Sample) -> Iterator[tuple[Key, int]]:
     graph, _, model = sample.labels[_TIMED_ROUTE].partition("/")
-    model = model or away.get(graph, "")
     if not model:
-        return
+        return  # requests that came while the processor was away: whose calls they were changes with promotions
     call = (graph, model, of.TAIL)
     if sample.name.endswith("_sum"):
         yield (of.CALL_TIMES + of.SUM, *call), int(sample.value * 1000)

@@ -86,7 +86,9 @@ METRICS: dict[str, Described] = {
         (*_CALL, "reason"),
     ),
     of.DEADLINES: Described(
-        "extproc_deadline_exceeded", "Requests that were answered 504: the graph's deadline, or a model's.", ("graph",)
+        "extproc_deadline_exceeded",
+        "Requests that were answered 504: the graph's deadline, or a model's. By: processor, or envoy for tail calls.",
+        ("graph", "by"),
     ),
     FAIL_OPEN: Described(
         "extproc_fail_open", "Requests that Envoy sent on by itself while the processor was away.", ("graph",)

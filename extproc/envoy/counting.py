@@ -13,7 +13,16 @@ from envoy_data_plane.envoy.extensions.access_loggers.stats.v3 import Config, Co
 from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
 from envoy_data_plane.google.protobuf import Any
 
-from extproc.envoy.names import ATTEMPTS_TAG, FLAGS_TAG, REQUESTS_STAT, ROUTE_TAG, STATUS_TAG, TIME_STAT
+from extproc.envoy.names import (
+    ATTEMPTS_TAG,
+    FLAGS_TAG,
+    METADATA,
+    MODEL_TAG,
+    REQUESTS_STAT,
+    ROUTE_TAG,
+    STATUS_TAG,
+    TIME_STAT,
+)
 from extproc.headers import CALL_SECONDS
 
 PREFIX = (
@@ -21,6 +30,7 @@ PREFIX = (
 )
 _TAGS = {
     ROUTE_TAG: "%ROUTE_NAME%",
+    MODEL_TAG: f"%METADATA(ROUTE:{METADATA}:model)%",
     STATUS_TAG: "%RESPONSE_CODE%",
     FLAGS_TAG: "%RESPONSE_FLAGS%",
     ATTEMPTS_TAG: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",

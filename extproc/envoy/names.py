@@ -17,5 +17,5 @@ NOWHERE = "extproc.closed"  # a cluster that does not exist: where a closed grap
 # What Envoy counts (envoy/counting.py), and by which tags.
 REQUESTS_STAT = "requests"
 TIME_STAT = "upstream_rq_time"  # of a route: how long its calls took, all attempts together
-ROUTE_TAG, STATUS_TAG, FLAGS_TAG, ATTEMPTS_TAG = "route", "status", "flags", "attempts"
+ROUTE_TAG, MODEL_TAG, STATUS_TAG, FLAGS_TAG, ATTEMPTS_TAG = "route", "model", "status", "flags", "attempts"
 UPGRADE_REFUSED = 426  # how the route table tells a refused upgrade from other direct responses; clients see a 404

@@ -175,6 +175,8 @@ class Exchange:
         if not self._ended:
             self._ended = True
             self._watch.ended(NO_GRAPH if self.plan is None else self.plan.graph, how)
+            if how in {FAILED, REFUSED} and self.plan is not None and self._request is not None:
+                self._watch.broke(self.plan, self._request, how, self._trace)
             if self._trace is not None and how not in {TAIL, ANSWER}:
                 self._trace.cut_short(how)
 

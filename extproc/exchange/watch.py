@@ -44,6 +44,9 @@ class Watch(Protocol):
     def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
         """An answer was computed here."""
 
+    def broke(self, plan: Plan, request: Request, how: str, trace: RequestTrace | None) -> None:
+        """There was no decision, REFUSED or FAILED: Envoy does with the request what its graph says of a processor that is away."""
+
 
 class Unwatched:
     """Nobody is told."""
@@ -55,6 +58,9 @@ class Unwatched:
         """Do nothing."""
 
     def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
+        """Do nothing."""
+
+    def broke(self, plan: Plan, request: Request, how: str, trace: RequestTrace | None) -> None:
         """Do nothing."""
 
 

@@ -143,19 +143,18 @@ def _stands_there(cut: _Cut, pairs: Pairs) -> bool:
     The bytes of a name may stand in another header's value: what follows them is then no value of its own, and to cut it
     out would give one stream the headers of another.
     """
-    told = [value for name, value in pairs if name == TRACEPARENT_HEADER]
-    states = sum(name == _STATE_HEADER for name, _ in pairs)
+    told = {value for name, value in pairs if name in _DIFFERENT}
     with_state = cut.parts[1].endswith(_STATE_NAME)
-    if len(told) != 1 or states != with_state:
+    if sorted(name for name, _ in pairs if name in _DIFFERENT) != list(_DIFFERENT[: 1 + with_state]):
         return False
-    other = next(one for one in _OTHERS if one not in told)
-    others = {TRACEPARENT_HEADER: other, _STATE_HEADER: ""}
-    changed = [(name, others.get(name, value)) for name, value in pairs]
+    other = next(one for one in _OTHERS if one not in told)  # what is put in must be something else
+    changed = [(name, other if name in _DIFFERENT else value) for name, value in pairs]
     decoder = Decoder(max_header_list_size=MAX_HEADER_BLOCK)
     decoder.header_table_size = 0
     before, between, behind = cut.parts
+    coded = _coded(other.encode())
     try:
-        found = _pairs(decoder, before + _coded(other.encode()) + between + (b"\0" if with_state else b"") + behind)
+        found = _pairs(decoder, before + coded + between + (coded if with_state else b"") + behind)
     except BadBlock:
         return False
     return found == changed
@@ -196,12 +195,13 @@ def _coded(data: bytes) -> bytes:
 
 
 _STATE_HEADER = "tracestate"
+_DIFFERENT = (TRACEPARENT_HEADER, _STATE_HEADER)  # in order of their names
 _NAME = _coded(TRACEPARENT_HEADER.encode())
 _STATE_NAME = _coded(_STATE_HEADER.encode())
 _CODES = {f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}": chr(byte) for byte in _ALPHABET}
 _LENGTHS = sorted({len(code) for code in _CODES})
 _FILLED = frozenset("1" * length for length in range(8))  # the end: a byte is filled up with ones (RFC 7541, 5.2)
-_OTHERS = ("other", "another")  # traceparents to try
+_OTHERS = ("other", "another", "third")  # values to try: two of them may be there
 
 
 class _Steps(dict[str, "dict[int, tuple[str, str]]"]):

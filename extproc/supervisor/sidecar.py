@@ -80,7 +80,7 @@ class Sidecar:
         counts = Counter(self.worker.counts())
         counts.update(facts(self.plans))
         if self._envoy is not None:
-            counted = await envoy_counts(self._envoy, self.plans)
+            counted = await envoy_counts(self._envoy)
             counts.update(counted or ())
             counts[ENVOY_UP,] = int(counted is not None)
         return counts

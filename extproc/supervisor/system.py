@@ -196,7 +196,7 @@ class System:
     async def counts(self) -> Counter[Key]:
         """Return all that is counted: by workers, by Envoy, and here."""
         counts = self.workers.counts()
-        counted = await envoy_counts(self.envoy.admin, self.plans)
+        counted = await envoy_counts(self.envoy.admin)
         counts.update(counted or ())
         counts.update(facts(self.plans))
         counts.update({(WORKER_STARTS, str(worker.number)): worker.starts for worker in self.workers.all})

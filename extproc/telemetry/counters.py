@@ -43,6 +43,7 @@ GAUGES = frozenset({ACTIVE, CONNECTIONS})
 LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _CLASSES = tuple(str(index) for index in range(max(len(CALL_SECONDS), len(LAG_SECONDS)) + 1))
 
+PROCESSOR, ENVOY = "processor", "envoy"  # who found a deadline missed
 SUB, CHALLENGER, TAIL = "sub", "challenger", "tail"  # kinds of call
 CONCURRENCY, CIRCUIT_BREAKER = (
     "concurrency",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from extproc.headers import DETAILS_PREFIX
-from extproc.telemetry.counters import DEADLINES, EXCHANGES
+from extproc.telemetry.counters import DEADLINES, EXCHANGES, PROCESSOR
 
 if TYPE_CHECKING:
     from extproc.engine.outcome import Answer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEADLINE = f"{DETAILS_PREFIX}deadline"
 _FIRST_ERROR = 400
+UNAVAILABLE = 503  # what a closed graph answers then
 # Answers that the graph's author or a model wanted so: a respond's own, an output's, a sub-call's passed on.
 _MEANT = frozenset({"made", "sub_call"})
 
@@ -53,7 +54,7 @@ class Watching:
     def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
         """Count a missed deadline, and log what failed."""
         if answer.details == DEADLINE:
-            self._counters.counts[DEADLINES, plan.graph] += 1
+            self._counters.counts[DEADLINES, plan.graph, PROCESSOR] += 1
         code = answer.details.removeprefix(DETAILS_PREFIX)
         if code not in _MEANT and answer.status >= _FIRST_ERROR:
             self._failures.failed(
@@ -65,3 +66,13 @@ class Watching:
                 model=answer.model,
                 route=answer.route,
             )
+
+    def broke(self, plan: Plan, request: Request, how: str, trace: RequestTrace | None) -> None:
+        """Log a request that we, or Envoy, could not go on with."""
+        self._failures.failed(
+            graph=plan.graph,
+            status=UNAVAILABLE,
+            code=f"processor_{how}",
+            request_id=request.id,
+            trace_id="" if trace is None else trace.id,
+        )
