@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from extproc.otel import Collector, Sampler, Tracing
 
+DISABLED_VARIABLE = "OTEL_SDK_DISABLED"
 QUEUE_VARIABLE, BATCH_VARIABLE = "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
 DEFAULT_QUEUE = 2048  # OpenTelemetry's own: a request of three calls makes four spans
 BATCH = 512  # spans of one export, as OpenTelemetry's own
@@ -43,6 +44,7 @@ class Export:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # a line for every batch that fails; ours is one
         for name in unusable(os.environ):
             del os.environ[name]  # the SDK would not start; it was told when the environment was read
+        os.environ.pop(DISABLED_VARIABLE, None)  # spans that are kept here are made all the same
         self._exporter = _Counting(exporter or _exporter(said.collector), str(said.collector))
         self._bounded = _Bounded(self._exporter, said.flush)
         self.provider = TracerProvider(sampler=_sampler(said.sampler), resource=_resource(said), shutdown_on_exit=False)

@@ -55,6 +55,7 @@ CANCELLED = "cancelled"
 # Names of OpenTelemetry's semantic conventions, HTTP and RPC.
 METHOD, STATUS, ERROR = "http.request.method", "http.response.status_code", "error.type"
 _RPC = {"rpc.system": "grpc", "rpc.service": "envoy.service.ext_proc.v3.ExternalProcessor", "rpc.method": "Process"}
+_NO_CODES = frozenset({"made", "sub_call"})  # a graph's or a model's own answer: its status says it all
 _FIRST_ERROR = 400  # to a client 4xx and 5xx are errors, to a server 5xx alone (semantic conventions, HTTP spans)
 _FIRST_SERVER_ERROR = 500
 # Version, trace, span, flags; a later version may have more (W3C Trace Context, "Versioning of traceparent").
@@ -170,7 +171,9 @@ class RequestSpan(RunSpan):
         if left is not None:
             self.span.set_attribute(DEADLINE_LEFT, _rounded(left))
         code = answer.details.removeprefix(DETAILS_PREFIX)
-        if answer.status >= _FIRST_ERROR and code != "sub_call":
+        if code in _NO_CODES:
+            code = str(answer.status)
+        if answer.status >= _FIRST_ERROR:
             self.span.set_attribute(ERROR, code)
         if answer.status >= _FIRST_SERVER_ERROR:
             self.span.set_status(Status(StatusCode.ERROR, code))

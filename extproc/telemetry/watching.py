@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEADLINE = f"{DETAILS_PREFIX}deadline"
 _FIRST_ERROR = 400
+_DASHES = 3  # of a traceparent
 UNAVAILABLE = 503  # what a closed graph answers then
 # Answers that the graph's author or a model wanted so: a respond's own, an output's, a sub-call's passed on.
 _MEANT = frozenset({"made", "sub_call"})
@@ -62,7 +63,7 @@ class Watching:
                 status=answer.status,
                 code=code,
                 request_id=request.id,
-                trace_id="" if trace is None else trace.id,
+                trace_id=_trace_id(request, trace),
                 model=answer.model,
                 route=answer.route,
             )
@@ -74,5 +75,13 @@ class Watching:
             status=UNAVAILABLE,
             code=f"processor_{how}",
             request_id=request.id,
-            trace_id="" if trace is None else trace.id,
+            trace_id=_trace_id(request, trace),
         )
+
+
+def _trace_id(request: Request, trace: RequestTrace | None) -> str:
+    """Return the id of a request's trace, recorded or not; nothing where it has none."""
+    if trace is not None:
+        return trace.id
+    parts = "" if request.traceparent is None else str(request.traceparent)
+    return parts.split("-")[1] if parts.count("-") >= _DASHES else ""

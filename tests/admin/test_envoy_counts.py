@@ -41,7 +41,7 @@ BOUNDS = [
 
 def requests(route, status, flags="-", attempts="1", count="1"):
     """A line about requests, as Envoy 1.40 prints it."""
-    model = route.partition("/")[2] or AWAY.get(route, "-")
+    model = route.partition("/")[2] or AWAY.get(route, "")
     tags = f'route="{route}",model="{model}",status="{status}",flags="{flags}",attempts="{attempts}"'
     return f"# TYPE envoy_extproc_requests counter\nenvoy_extproc_requests{{{tags}}} {count}\n"
 
@@ -261,10 +261,19 @@ async def test_an_envoy_that_hangs(monkeypatch):
     assert await envoy_counts(cast("Any", Hangs())) is None
 
 
+async def test_what_is_asked_for():
+    """What Envoy counts of requests, and its durations: of a page, what is read of it."""
+    envoy = Says(REAL)
+    assert await envoy_counts(cast("Any", envoy)) == read(REAL)
+    assert envoy.asked == [
+        r"/stats/prometheus?filter=^(extproc%5C.requests|vhost%5C.ingress%5C..*%5C.upstream_rq_time$)"
+    ]
+
+
 PIECES = st.sampled_from(
     [
         "envoy_extproc_requests", "envoy_vhost_route_upstream_rq_time", "_bucket", "_sum", "{", "}", 'route="a/b"',
-        'status="200"', 'flags="-"', 'attempts="1"', 'attempts="²"', 'envoy_route="a/b"', 'le="5"', 'le="nan"', 'le="-Inf"',
+        'model="b"', 'status="200"', 'flags="-"', 'attempts="1"', 'attempts="²"', 'envoy_route="a/b"', 'le="5"', 'le="nan"', 'le="-Inf"',
         ",", " ", "\n", "1", "NaN", "1e400", "-1", "# TYPE envoy_extproc_requests counter", "# EOF", '"', "\\", "=", "#",
         "\x00", "é",
     ]

@@ -188,7 +188,7 @@ async def test_an_answer(traced: Running):
         """
         envoy: POST tiers
           envoy: ext_proc
-            extproc: graph tiers answer made <- expression_failed,decision
+            extproc: graph tiers answer 403 <- expression_failed,decision
         """,
     )
     assert named(spans, "graph tiers")["attributes"]["http.response.status_code"] == 403
