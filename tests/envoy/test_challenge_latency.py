@@ -123,7 +123,7 @@ async def test_both_are_measured_alike(system: Running):
         assert (await post(system, "/timed", headers)).status == 200
     (fair,) = (one for one in one_of(await watched.settled(9))["segments"] if one["segment"] == "fair")
     ours, theirs = fair["latency"]["champion"]["p50"], fair["latency"]["challenger"]["p50"]
-    assert 0.7 < ours / theirs < 1.4
+    assert 0.5 < ours / theirs < 2
 
 
 async def test_attempts_count_alike(system: Running, models: Models):
@@ -138,4 +138,4 @@ async def test_attempts_count_alike(system: Running, models: Models):
     (again,) = (one for one in one_of(watched.report())["segments"] if one["segment"] == "again")
     assert again["counts"]["paired"] == 3
     ours, theirs = again["latency"]["champion"]["p50"], again["latency"]["challenger"]["p50"]
-    assert 0.6 < ours / theirs < 1.6
+    assert 0.25 < ours / theirs < 4  # without the attempt one would be a hundredth of the other
