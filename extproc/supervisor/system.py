@@ -20,7 +20,7 @@ from extproc.challenge.store.limits import DEFAULTS as STORE_DEFAULTS
 from extproc.challenge.store.limits import Limits as StoreLimits
 from extproc.envoy.binary import find_envoy
 from extproc.envoy.files import PRIVATE_FOLDER
-from extproc.envoy.layout import Address, Layout
+from extproc.envoy.layout import SPANS_FLUSH, Address, Layout
 from extproc.errors import StartError
 from extproc.otel import kept_at
 from extproc.plan.compile import compile_graph
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from extproc.telemetry.counters import Key
     from extproc.telemetry.receiver import Receiver
 
+SPANS_MARGIN = 0.1  # seconds for them to be on their way
 DRAIN = 5.0  # the contract: Ctrl-C drains for at most five seconds
 MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes, and Envoy and gRPC add nothing to it
 
@@ -125,6 +126,7 @@ class System:
                 await _while_alive(stopping, tasks)
                 self.draining = True
                 await self.envoy.drain(DRAIN)
+                await self._last_spans()
         finally:
             stopping.cancel()
             await self._end(tasks)
@@ -149,6 +151,12 @@ class System:
         await _while_alive(self.envoy.ready(), tasks)
         if self._book is not None:
             tasks.append(asyncio.create_task(self.challenges.run()))
+
+    async def _last_spans(self) -> None:
+        """Wait until Envoy has sent the spans it holds: at its end it forgets them, and does not say how many there are."""
+        tracing = self.layout.tracing
+        if tracing is not None:
+            await asyncio.sleep(SPANS_MARGIN + (SPANS_FLUSH if tracing.flush is None else tracing.flush))
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """End the workers before Envoy: what challengers still do is interrupted then, and does not fail."""
