@@ -17,7 +17,7 @@ from extproc.envoy.names import (
     FLAGS_TAG,
     INGRESS,
     MODEL_TAG,
-    NO_GRAPH,
+    NO_GRAPH_ROUTE,
     REQUESTS_STAT,
     ROUTE_TAG,
     STATUS_TAG,
@@ -77,7 +77,7 @@ def _request(sample: Sample) -> Iterator[tuple[Key, int]]:
     flags = "" if labels[FLAGS_TAG] == _NONE else labels[FLAGS_TAG]
     attempts = int(labels[ATTEMPTS_TAG]) if labels[ATTEMPTS_TAG].isdecimal() else 0
     graph, second_pass, _ = route.partition("/")
-    if route in {NO_GRAPH, _NONE}:
+    if route in {NO_GRAPH_ROUTE, _NONE}:
         graph = _NONE
     model = "" if labels[MODEL_TAG] == _NONE else labels[MODEL_TAG]
     yield (REQUESTS, graph, status), count

@@ -231,7 +231,7 @@ class LivePair:
             leg.under_way = False
             leg.end(INTERRUPTED)
             if trace is not None:
-                trace.leg_ended(leg.outcome or ANSWERED)
+                trace.ended(leg.outcome or ANSWERED)
             self._settle_soon()
 
     async def _evaluate(self, leg: Leg, trace: Trace | None) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import random
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from extproc.commands.graphs import load_plans
+from extproc.commands.request_body import request_body
 from extproc.engine.explain import Explanation, explain
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(options: Namespace) -> int:
     """Explain one request; 0 when a graph takes it, 1 when none does."""
     _, plans = load_plans(options.paths)
     headers = _headers(options.header)
-    body = _body(options.body)
+    body = request_body(options.body)
     method = options.method or ("GET" if body is None else "POST")
     pseudo = {":method": method, ":path": options.path, ":authority": options.host, ":scheme": "http"}
     explanation = explain(plans, pseudo | headers, body, random.Random())
@@ -61,18 +61,6 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
         key = name.strip().lower()
         found[key] = f"{found[key]},{value.strip()}" if key in found else value.strip()
     return found
-
-
-def _body(source: str | None) -> bytes | None:
-    if source is None:
-        return None
-    if source == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        print(f"--body {source}: {error.strerror}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def _show(explanation: Explanation) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from extproc.commands.request_body import request_body
 from extproc.commands.trace_request import Request
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def asked(options: Namespace, url: SplitResult) -> Request:
     headers = [_header(line) for line in options.header]
     if options.host is not None:
         headers.append(("host", options.host))
-    body = _body(options.body)
+    body = request_body(options.body)
     if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("content-type", "application/json"))
     return Request(url, options.method or ("GET" if body is None else "POST"), headers, body)
@@ -71,14 +71,3 @@ def _header(line: str) -> tuple[str, str]:
     if name.lower() in OURS:
         wrong(f"--header {line!r}: extproc trace begins the trace itself")
     return name, value
-
-
-def _body(source: str | None) -> bytes | None:
-    if source is None:
-        return None
-    if source == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except OSError as error:
-        wrong(f"--body {source}: {error.strerror}")

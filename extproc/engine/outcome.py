@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from extproc.headers import DETAILS_PREFIX
+
 if TYPE_CHECKING:
     from extproc.engine.payload import Payload
     from extproc.plan.model import ModelPlan
+
+# A respond's own answer or an output's, and a sub-call's response passed on.
+_WANTED = frozenset({"made", "sub_call"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,12 @@ class Answer:
     route: str
     details: str
     model: str = ""
+
+    @property
+    def code(self) -> str:
+        """The error's code; empty where the graph's author or a model wanted the answer so."""
+        code = self.details.removeprefix(DETAILS_PREFIX)
+        return "" if code in _WANTED else code
 
 
 Outcome: TypeAlias = TailCall | Answer

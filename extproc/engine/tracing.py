@@ -30,9 +30,13 @@ class Trace(Protocol):
         """Return seams that tell this span of decisions, and make each call a span below it."""
         ...
 
-    def challenger(self, name: str) -> Trace:
+    def challenger(self, name: str) -> LegTrace:
         """Begin the span of a challenger's leg: marked as such, and linked to the request's."""
         ...
 
-    def leg_ended(self, outcome: str) -> None:
-        """End a challenger's span; the first time counts."""
+
+class LegTrace(Trace, Protocol):
+    """The span of a challenger's leg."""
+
+    def ended(self, outcome: str) -> None:
+        """End it; the first time counts."""

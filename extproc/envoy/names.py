@@ -12,7 +12,7 @@ COLLECTOR_CLUSTER = "extproc.collector"  # no graph's: a graph's clusters are na
 ROUTES = "extproc"
 INGRESS = "ingress"
 EGRESS = "egress"
-NO_GRAPH = "no_graph"  # the route of requests that no graph matches; graphs have no underscores in their names
+NO_GRAPH_ROUTE = "no_graph"  # the route of requests that no graph matches; graphs have no underscores in their names
 NOWHERE = "extproc.closed"  # a cluster that does not exist: where a closed graph's requests go without a processor
 # What Envoy counts (envoy/counting.py), and by which tags.
 REQUESTS_STAT = "requests"

@@ -42,7 +42,7 @@ from extproc.envoy.names import (
     FAST_FILTER,
     INGRESS,
     METADATA,
-    NO_GRAPH,
+    NO_GRAPH_ROUTE,
     NOWHERE,
     ROUTE_STATE,
     ROUTES,
@@ -89,7 +89,7 @@ def ingress_routes(plans: Sequence[Plan], clusters: Mapping[str, str], *, traced
         for match, plan in specific_first((match, plan) for plan in plans for match in plan.match)
         for route in _first_pass(plan, match, clusters)
     ]
-    first.append(_direct(NO_GRAPH, RouteMatch(prefix="/"), 404))
+    first.append(_direct(NO_GRAPH_ROUTE, RouteMatch(prefix="/"), 404))
     table = _table(ROUTES, second, first)
     for host in table.virtual_hosts:
         host.request_headers_to_remove = _not_for_models(traced=traced)

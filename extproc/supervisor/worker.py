@@ -56,9 +56,7 @@ if TYPE_CHECKING:
     from extproc.telemetry.tracing import Traces
 
 GRACE = 1.0  # seconds that streams have at the end: by then Envoy was drained, and few are left
-LAG_EVERY = (
-    0.1  # seconds between looks at the event loop: a stall of a second counts ten times less than it lasts, and shows
-)
+LAG_EVERY = 0.1  # seconds between looks at the event loop: a stall that is felt is met by one
 REPORT_EVERY = 0.5  # what the admin address shows is at most a second old
 
 

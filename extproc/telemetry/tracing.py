@@ -23,7 +23,7 @@ from opentelemetry.trace import (
 )
 
 from extproc.engine.calling import Failed
-from extproc.headers import DETAILS_PREFIX, TRACEPARENT_HEADER
+from extproc.headers import TRACEPARENT_HEADER
 from extproc.telemetry import genai
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ CANCELLED = "cancelled"
 # Names of OpenTelemetry's semantic conventions, HTTP and RPC.
 METHOD, STATUS, ERROR = "http.request.method", "http.response.status_code", "error.type"
 _RPC = {"rpc.system": "grpc", "rpc.service": "envoy.service.ext_proc.v3.ExternalProcessor", "rpc.method": "Process"}
-_NO_CODES = frozenset({"made", "sub_call"})  # a graph's or a model's own answer: its status says it all
 _FIRST_ERROR = 400  # to a client 4xx and 5xx are errors, to a server 5xx alone (semantic conventions, HTTP spans)
 _FIRST_SERVER_ERROR = 500
 # Version, trace, span, flags; a later version may have more (W3C Trace Context, "Versioning of traceparent").
@@ -135,15 +134,15 @@ class RunSpan:
         )
         return LegSpan(self.tracer, span, self.graph, self.now)
 
-    def leg_ended(self, outcome: str) -> None:
-        """End a challenger's span."""
-        if self.span.is_recording():
-            self.span.set_attribute(OUTCOME, outcome)
-            self.span.end()
-
 
 class LegSpan(RunSpan):
     """A challenger's leg; it may outlast the request's span."""
+
+    def ended(self, outcome: str) -> None:
+        """End it; the first time counts."""
+        if self.span.is_recording():
+            self.span.set_attribute(OUTCOME, outcome)
+            self.span.end()
 
 
 class RequestSpan(RunSpan):
@@ -170,9 +169,7 @@ class RequestSpan(RunSpan):
             self.span.set_attribute(MODEL, answer.model)
         if left is not None:
             self.span.set_attribute(DEADLINE_LEFT, _rounded(left))
-        code = answer.details.removeprefix(DETAILS_PREFIX)
-        if code in _NO_CODES:
-            code = str(answer.status)
+        code = answer.code or str(answer.status)
         if answer.status >= _FIRST_ERROR:
             self.span.set_attribute(ERROR, code)
         if answer.status >= _FIRST_SERVER_ERROR:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from extproc.headers import DETAILS_PREFIX
 from extproc.telemetry.counters import DEADLINES, EXCHANGES, PROCESSOR
 
 if TYPE_CHECKING:
@@ -16,12 +15,10 @@ if TYPE_CHECKING:
     from extproc.telemetry.counters import Counters
     from extproc.telemetry.failures import FailureLog
 
-DEADLINE = f"{DETAILS_PREFIX}deadline"
+DEADLINE = "deadline"
 _FIRST_ERROR = 400
 _DASHES = 3  # of a traceparent
 UNAVAILABLE = 503  # what a closed graph answers then
-# Answers that the graph's author or a model wanted so: a respond's own, an output's, a sub-call's passed on.
-_MEANT = frozenset({"made", "sub_call"})
 
 
 class Tracing(Protocol):
@@ -54,10 +51,10 @@ class Watching:
 
     def answered(self, plan: Plan, request: Request, answer: Answer, trace: RequestTrace | None) -> None:
         """Count a missed deadline, and log what failed."""
-        if answer.details == DEADLINE:
+        code = answer.code
+        if code == DEADLINE:
             self._counters.counts[DEADLINES, plan.graph, PROCESSOR] += 1
-        code = answer.details.removeprefix(DETAILS_PREFIX)
-        if code not in _MEANT and answer.status >= _FIRST_ERROR:
+        if code and answer.status >= _FIRST_ERROR:
             self._failures.failed(
                 graph=plan.graph,
                 status=answer.status,

@@ -86,6 +86,17 @@ async def test_one_trace_of_a_vote(models: Models, collector: Collector, protoco
         assert (resource["deployment.environment.name"], resource["team"]) == ("test", "a b")
 
 
+async def test_the_last_trace(models: Models, collector: Collector):
+    """What was answered just before a stop is told whole: by us, and by Envoy, which forgets what it holds at its end."""
+    sent = Sent()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"), "OTEL_SERVICE_NAME": "fraud-team"}
+    with running(models.fill(OWN_GRAPHS), environment=environment) as system:
+        assert (await sent.ask(system, "/votes")).status == 200
+        system.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(system.ended) == 0
+    await eventually(lambda: len(collector.receiver.trace(sent.trace)) == len(VOTE))
+
+
 async def test_a_share_of_the_traces(models: Models, collector: Collector):
     """Without a client's decision Envoy makes it, for all of a trace; a client's own decision is followed.
 

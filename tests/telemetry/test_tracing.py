@@ -227,7 +227,7 @@ def test_a_challengers_leg(spans):
     assert (leg.id, span.id) == (TRACE, TRACE)
     span.cut_short("left")
     for outcome in ("answered", "failed"):
-        leg.leg_ended(outcome)
+        leg.ended(outcome)
     found = spans.named("challenger x")
     assert spans.tree() == ["client > graph duel", "graph duel > challenger x"]
     assert found.kind is SpanKind.INTERNAL
