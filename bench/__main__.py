@@ -1,8 +1,9 @@
 """``make bench``: the same load on Envoy's own weighted clusters, a split graph and a body switch, in one run.
 
-Several rounds, each subject once a round, so that a machine whose speed drifts slows all of them; medians of rounds.
-CPU per request is the figure to trust on a shared machine; ratios are against Envoy's own weighted clusters, and of
-traces against the same graph without.
+Several rounds, each subject once a round, so that a machine whose speed drifts slows all of them; and several starts of
+all subjects, because two starts of the very same may differ by a tenth for as long as they run. CPU per request is the
+figure to trust on a shared machine; its ratios are against Envoy's own weighted clusters, and of traces against the same
+graph without: the median of the starts, and between which bounds they lie.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -26,17 +28,23 @@ from bench.load import cpu_seconds, encode, run, variants
 from bench.subjects import collector, extproc, machine, upstream, weighted_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from bench.load import Result
     from bench.subjects import Subject
+
+    Started: TypeAlias = tuple[Subject, Sequence[bytes]]
+    Start: TypeAlias = Callable[[], Started]
+    Measured: TypeAlias = dict[tuple[str, int], list[list["Figures"]]]  # by start, by round
 
 HOST = "bench.local"
 PATH = "/v1/models/bench:predict"
 KEYS = 1000
 SPLIT_GRAPH = "split graph"
 TRACED = (0.0, 0.01, 1.0)  # shares of traces
-WIDTH = 110  # of a table that no terminal bounds
+WARM_UP = 0.5  # seconds of load after a start
+WIDTH = 120  # of a table that no terminal bounds
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 GRAPH = """\
@@ -83,10 +91,9 @@ class Figures:
 def main() -> None:
     """Measure, print a table, write JSON."""
     options = _parser().parse_args()
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        measured = _measure(_subjects(stack, folder), options)
-    report = {"machine": machine(), "seconds": options.seconds, "rounds": options.rounds, "figures": _data(measured)}
+    measured = _measure(options)
+    said = {name: getattr(options, name) for name in ("starts", "rounds", "seconds")}
+    report = {"machine": machine(), **said, "figures": _data(measured)}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.json:
@@ -96,44 +103,68 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument(
-        "--seconds", type=float, default=3.0, help="of load per subject and round; default: %(default)s"
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python -m bench --only 'traces 1%' --starts 15    # with what it is compared with",
     )
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 16], help="default: 1 16")
+    parser.add_argument("--starts", type=_positive, default=5, help="of every subject; default: %(default)s")
+    parser.add_argument("--rounds", type=_positive, default=2, help="of each start; default: %(default)s")
+    parser.add_argument(
+        "--seconds", type=float, default=1.5, help="of load per subject and round; default: %(default)s"
+    )
+    parser.add_argument("--connections", type=_positive, nargs="+", default=[1, 16], help="default: 1 16")
+    parser.add_argument("--only", metavar="TEXT", default="", help="subjects whose name has this in it; default: all")
     parser.add_argument("--json", action="store_true")
     return parser
 
 
-def _subjects(stack: ExitStack, folder: Path) -> dict[str, tuple[Subject, Sequence[bytes]]]:
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _subjects(stack: ExitStack, folder: Path) -> dict[str, Start]:
+    """Return how each subject is started, by its name."""
     port = stack.enter_context(upstream())
+    spans = stack.enter_context(collector())
     keyed = variants("x-user-id", KEYS, PATH, host=HOST)
     bodies = [_body(n) for n in range(KEYS)]
     posted = [encode(PATH, host=HOST, headers=["content-type: application/json"], body=body) for body in bodies]
-    split = _started(stack, folder / "split", port, SPLIT)
-    switch = _started(stack, folder / "switch", port, SWITCH)
-    bare = stack.enter_context(weighted_clusters(port, folder))
-    spans = stack.enter_context(collector())
-    traced = {
-        f"{SPLIT_GRAPH}, traces {share:.0%}": _started(
-            stack, folder / f"traced{share}", port, SPLIT, _traced(spans, share)
-        )
-        for share in TRACED
-    }
+
+    def bare(requests: Sequence[bytes]) -> Started:
+        return stack.enter_context(weighted_clusters(port, folder)), requests
+
+    def graph(root: str, requests: Sequence[bytes], environment: Mapping[str, str] | None = None) -> Started:
+        return _started(stack, Path(tempfile.mkdtemp(dir=folder)), port, root, environment), requests
+
     return {
-        "weighted clusters": (bare, keyed),
-        SPLIT_GRAPH: (split, keyed),
-        **{name: (subject, keyed) for name, subject in traced.items()},
-        "weighted clusters, 1 KB": (bare, posted),
-        "body switch, 1 KB": (switch, posted),
+        "weighted clusters": lambda: bare(keyed),
+        SPLIT_GRAPH: lambda: graph(SPLIT, keyed),
+        **{
+            f"{SPLIT_GRAPH}, traces {share:.0%}": partial(graph, SPLIT, keyed, _traced(spans, share))
+            for share in TRACED
+        },
+        "weighted clusters, 1 KB": lambda: bare(posted),
+        "body switch, 1 KB": lambda: graph(SWITCH, posted),
     }
+
+
+def _asked(names: Iterable[str], only: str) -> set[str]:
+    """Return the subjects that are asked for, and what they are compared with."""
+    asked = {name for name in names if only in name}
+    if not asked:
+        sys.exit(f"no subject has {only!r} in its name; there are: {'; '.join(names)}")
+    asked |= {_base(name) for name in asked}
+    return asked | {_base(name) for name in asked}
 
 
 def _started(
     stack: ExitStack, folder: Path, port: int, root: str, environment: Mapping[str, str] | None = None
 ) -> Subject:
-    folder.mkdir()
     return stack.enter_context(extproc(GRAPH.format(path=PATH, port=port, root=root), folder, environment))
 
 
@@ -152,20 +183,37 @@ def _body(number: int) -> bytes:
     return json.dumps(body).encode()[:-1].ljust(1023) + b"}"
 
 
-def _measure(
-    subjects: dict[str, tuple[Subject, Sequence[bytes]]], options: argparse.Namespace
-) -> dict[tuple[str, int], list[Figures]]:
-    measured: dict[tuple[str, int], list[Figures]] = {}
+def _measure(options: argparse.Namespace) -> Measured:
+    measured: Measured = {}
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("measuring", total=(options.rounds + 1) * len(subjects) * len(options.connections))
-        for round_ in range(options.rounds + 1):
-            for connections in options.connections:
-                for name, (subject, requests) in subjects.items():
-                    figures = _once(subject, requests, connections, options.seconds)
-                    if round_:  # the first warms up
-                        measured.setdefault((name, connections), []).append(figures)
-                    progress.advance(task)
+        task = progress.add_task("measuring", total=None)
+        for _ in range(options.starts):
+            with ExitStack() as stack:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                starts = _subjects(stack, folder)
+                names = _asked(starts, options.only)
+                started = {name: start() for name, start in starts.items() if name in names}
+                progress.update(
+                    task, total=options.starts * (options.rounds + 1) * len(options.connections) * len(started)
+                )
+                for connections, (name, figures) in _rounds(started, options):
+                    measured.setdefault((name, connections), []).append(figures)
+                    progress.advance(task, options.rounds + 1)
     return measured
+
+
+def _rounds(
+    started: Mapping[str, Started], options: argparse.Namespace
+) -> Iterator[tuple[int, tuple[str, list[Figures]]]]:
+    """Return the figures of a start's rounds, of each subject, by the number of connections."""
+    for connections in options.connections:
+        found: dict[str, list[Figures]] = {name: [] for name in started}
+        for subject, requests in started.values():
+            _once(subject, requests, connections, WARM_UP)
+        for _ in range(options.rounds):
+            for name, (subject, requests) in started.items():
+                found[name].append(_once(subject, requests, connections, options.seconds))
+        yield from ((connections, one) for one in found.items())
 
 
 def _once(subject: Subject, requests: Sequence[bytes], connections: int, seconds: float) -> Figures:
@@ -194,39 +242,47 @@ def _base(name: str) -> str:
     return "weighted clusters, 1 KB" if "1 KB" in name else "weighted clusters"
 
 
-def _ratio(measured: dict[tuple[str, int], list[Figures]], name: str, connections: int) -> float:
-    """Return the median over rounds of CPU per request against the baseline of the same round."""
+def _ratios(measured: Measured, name: str, connections: int) -> list[float]:
+    """Return CPU per request against the baseline, of each start: the median of its rounds, each against the same round."""
     base = measured[_base(name), connections]
-    return median(one.cpu_us / other.cpu_us for one, other in zip(measured[name, connections], base, strict=True))
+    return [
+        median(one.cpu_us / other.cpu_us for one, other in zip(rounds, others, strict=True))
+        for rounds, others in zip(measured[name, connections], base, strict=True)
+    ]
 
 
-def _added(measured: dict[tuple[str, int], list[Figures]], name: str, connections: int) -> float:
-    base = measured[_base(name), connections]
-    return median(one.p50_ms - other.p50_ms for one, other in zip(measured[name, connections], base, strict=True))
+def _added(measured: Measured, name: str, connections: int) -> float:
+    pairs = zip(_all(measured[name, connections]), _all(measured[_base(name), connections]), strict=True)
+    return median(one.p50_ms - other.p50_ms for one, other in pairs)
 
 
-def _data(measured: dict[tuple[str, int], list[Figures]]) -> list[dict[str, object]]:
+def _all(starts: Sequence[Sequence[Figures]]) -> list[Figures]:
+    return [figures for rounds in starts for figures in rounds]
+
+
+def _data(measured: Measured) -> list[dict[str, object]]:
     return [
         {
             "subject": name,
             "connections": connections,
-            **{key: round(value, 3) for key, value in asdict(_medians(rounds)).items()},
-            "cpu_us": round(_medians(rounds).cpu_us, 1),
-            "cpu_ratio": round(_ratio(measured, name, connections), 2),
+            **{key: round(value, 3) for key, value in asdict(_medians(_all(starts))).items()},
+            "cpu_us": round(_medians(_all(starts)).cpu_us, 1),
+            "cpu_ratio": round(median(_ratios(measured, name, connections)), 3),
+            "cpu_ratios": [round(ratio, 3) for ratio in _ratios(measured, name, connections)],
             "added_p50_ms": round(_added(measured, name, connections), 3),
         }
-        for (name, connections), rounds in measured.items()
+        for (name, connections), starts in measured.items()
     ]
 
 
-def _print(measured: dict[tuple[str, int], list[Figures]]) -> None:
-    table = Table(title="CPU µs per request of Envoy and Python, its ratio, and latency in ms; medians of rounds")
+def _print(measured: Measured) -> None:
+    table = Table(title="CPU µs per request of Envoy and Python, its ratio, and latency in ms; medians")
     table.add_column("subject", no_wrap=True)
-    for column in ("conns", "p50", "p99", "req/s", "Envoy", "Python", "CPU", "added"):
+    for column in ("conns", "p50", "p99", "req/s", "Envoy", "Python", "CPU", "of the starts", "added"):
         table.add_column(column, justify="right")
-    for (name, connections), rounds in measured.items():
-        of = _medians(rounds)
-        ratio = _ratio(measured, name, connections)
+    for (name, connections), starts in measured.items():
+        of = _medians(_all(starts))
+        ratios = _ratios(measured, name, connections)
         table.add_row(
             name,
             str(connections),
@@ -235,7 +291,8 @@ def _print(measured: dict[tuple[str, int], list[Figures]]) -> None:
             f"{of.rate:.0f}",
             f"{of.envoy_us:.0f}",
             f"{of.python_us:.0f}",
-            f"{ratio:.2f} x",
+            f"{median(ratios):.2f} x",
+            f"{min(ratios):.2f}-{max(ratios):.2f}",
             f"{_added(measured, name, connections):+.2f}",
         )
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from extproc.otel import Sampler, Tracing
 
 _MILLION = 1_000_000
-_SLOTS = 60_000  # milliseconds of a minute
-_SHUFFLE = 7919  # a prime that does not divide them: neighbours come far apart
+_SLOTS = 60_000
+_BY_MILLISECOND, _BY_SECOND = 7919, 6007  # primes that do not divide them: neighbours in time come far apart
 _SAMPLERS = "envoy.tracers.opentelemetry.samplers"
 # Spans that Envoy holds, for each of its threads, while the collector does not take them; what is more is lost.
 _HELD_SPANS = 4096
@@ -72,15 +72,15 @@ def head_sampling(said: Tracing) -> list[HeaderMutation]:
     """Return what decides about requests that come without a trace, before Envoy's tracer sees them.
 
     Those that are not sampled get a traceparent that is none, for which Envoy makes no span at all (seen on 1.37 to 1.40); one
-    that its own sampler turns down costs nearly as much as one that is recorded. The share is taken of the
-    milliseconds of a minute, shuffled, and apart for each connection: Envoy has no chance to offer here.
+    that its own sampler turns down costs nearly as much as one that is recorded. Envoy has no chance to offer here: the
+    share is taken of time's milliseconds, shuffled, in as few steps as it takes, because each step counts.
     """
     sampler = said.sampler
     if not sampled_at_the_head(said):
         return []
     taken = max(round(sampler.ratio * _SLOTS), 1) if sampler.ratio else 0
-    slot = f"(request.time.getSeconds() * 1000 + request.time.getMilliseconds() + int(connection.id)) * {_SHUFFLE}"
-    value = f"%CEL({slot} % {_SLOTS} < {taken} ? '' : '{UNTRACED}')%"
+    slot = f"(request.time.getMilliseconds() * {_BY_MILLISECOND} + int(request.time) * {_BY_SECOND}) % {_SLOTS}"
+    value = f"%CEL({slot} < {taken} ? '' : '{UNTRACED}')%"
     header = HeaderValueOption(
         header=HeaderValue(key=TRACEPARENT_HEADER, value=value),
         append_action=HeaderValueOptionHeaderAppendAction.ADD_IF_ABSENT,

@@ -20,7 +20,7 @@ from extproc.exchange.messages import text
 from extproc.headers import TRACEPARENT_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import TypeAlias
 
     Pairs: TypeAlias = list[tuple[str, str]]
@@ -32,7 +32,6 @@ _HUFFMAN = 0x80  # a string's first byte (RFC 7541, 5.2): whether it is coded, a
 _LONGEST = 0x7E  # of a length in that byte alone
 _WHOLE = 0x7F  # seven bits
 _MOST_BYTES = 4  # of a longer length: far above any block
-_ALPHABET = b"0123456789abcdef-"  # what a traceparent is written with
 
 
 class BadBlock(Exception):  # noqa: N818 - it says what is the case
@@ -171,7 +170,7 @@ class CodedTraceparent(Traceparent):
 
     def __str__(self) -> str:
         if not self._text:
-            self._text = _read(self._code) or _read_other(self._code)
+            self._text = _read(self._code)
         return self._text
 
     @property
@@ -198,50 +197,11 @@ _STATE_HEADER = "tracestate"
 _DIFFERENT = (TRACEPARENT_HEADER, _STATE_HEADER)  # in order of their names
 _NAME = _coded(TRACEPARENT_HEADER.encode())
 _STATE_NAME = _coded(_STATE_HEADER.encode())
-_CODES = {f"{REQUEST_CODES[byte]:0{REQUEST_CODES_LENGTH[byte]}b}": chr(byte) for byte in _ALPHABET}
-_LENGTHS = sorted({len(code) for code in _CODES})
-_FILLED = frozenset("1" * length for length in range(8))  # the end: a byte is filled up with ones (RFC 7541, 5.2)
 _OTHERS = ("other", "another", "third")  # values to try: two of them may be there
 
 
-class _Steps(dict[str, "dict[int, tuple[str, str]]"]):
-    """For what is left of a code at a byte's end, and the next byte: the characters that end within it, what is left then."""
-
-    def __missing__(self, left: str) -> dict[int, tuple[str, str]]:
-        made = self[left] = dict(_made(left))  # when it is first reached: there are some thirty
-        return made
-
-
-_steps = _Steps()
-
-
-def _made(left: str) -> Iterator[tuple[int, tuple[str, str]]]:
-    for byte in range(256):
-        bits = f"{left}{byte:08b}"
-        found = ""
-        while code := next((bits[:length] for length in _LENGTHS if bits[:length] in _CODES), ""):
-            found += _CODES[code]
-            bits = bits[len(code) :]
-        if len(bits) < _LENGTHS[-1] or bits in _FILLED:
-            yield byte, (found, bits)
-
-
-def _read(code: bytes) -> str | None:
-    """Return the text of a coded traceparent, None where it is no such thing."""
-    steps = _steps
-    read = []
-    left = ""
-    try:
-        for byte in code:
-            found, left = steps[left][byte]
-            read.append(found)
-    except KeyError:
-        return None
-    return "".join(read) if "0" not in left else None
-
-
-def _read_other(code: bytes) -> str:
-    """Return a text that is no well-formed traceparent, nothing where it cannot be read at all."""
+def _read(code: bytes) -> str:
+    """Return the text of a coded string, nothing where it cannot be read."""
     try:
         return text(bytes(decode_huffman(code)))
     except HPACKError:

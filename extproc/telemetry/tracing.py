@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opentelemetry.trace import Span, Tracer
+    from opentelemetry.util.types import AttributeValue
 
     from extproc.engine.calling import Caller, Reply, SubCall
     from extproc.engine.outcome import Answer, TailCall
@@ -155,37 +156,33 @@ class RequestSpan(RunSpan):
     def tail(self, call: TailCall, left: float) -> None:
         """Envoy makes the last call."""
         if self.span.is_recording():
-            self.span.set_attributes(
-                {OUTCOME: "tail", ROUTE: call.route, MODEL: call.model.name, DEADLINE_LEFT: _rounded(left)}
-            )
-            self._end()
+            self._end({OUTCOME: "tail", ROUTE: call.route, MODEL: call.model.name, DEADLINE_LEFT: _rounded(left)})
 
     def answered(self, answer: Answer, left: float | None = None) -> None:
         """The answer was computed here."""
         if not self.span.is_recording():
             return
-        self.span.set_attributes({OUTCOME: "answer", ROUTE: answer.route, STATUS: answer.status})
+        attributes: dict[str, AttributeValue] = {OUTCOME: "answer", ROUTE: answer.route, STATUS: answer.status}
         if answer.model:
-            self.span.set_attribute(MODEL, answer.model)
+            attributes[MODEL] = answer.model
         if left is not None:
-            self.span.set_attribute(DEADLINE_LEFT, _rounded(left))
+            attributes[DEADLINE_LEFT] = _rounded(left)
         code = answer.code or str(answer.status)
         if answer.status >= _FIRST_ERROR:
-            self.span.set_attribute(ERROR, code)
+            attributes[ERROR] = code
         if answer.status >= _FIRST_SERVER_ERROR:
             self.span.set_status(Status(StatusCode.ERROR, code))
-        self._end()
+        self._end(attributes)
 
     def cut_short(self, how: str) -> None:
         """There was no decision."""
         if self.span.is_recording():
-            self.span.set_attribute(OUTCOME, how)
             if how != "left":
                 self.span.set_status(Status(StatusCode.ERROR, how))
-            self._end()
+            self._end({OUTCOME: how})
 
-    def _end(self) -> None:
-        self.span.set_attributes(genai.of_request(self._request.target, self._request.raw_body))
+    def _end(self, attributes: dict[str, AttributeValue]) -> None:
+        self.span.set_attributes({**attributes, **genai.of_request(self._request.target, self._request.raw_body)})
         self.span.end()
 
 
