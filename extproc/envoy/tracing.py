@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _MILLION = 1_000_000
 _SLOTS = 60_000
-_BY_MILLISECOND, _BY_SECOND = 7919, 6007  # primes that do not divide them: neighbours in time come far apart
+_BY_MILLISECOND, _BY_SECOND = 7919, 37049  # primes: what is near in time comes far apart, each minute has its share
 _SAMPLERS = "envoy.tracers.opentelemetry.samplers"
 # Spans that Envoy holds, for each of its threads, while the collector does not take them; what is more is lost.
 _HELD_SPANS = 4096

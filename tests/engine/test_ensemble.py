@@ -113,7 +113,13 @@ def test_the_first_listed_failure_is_named(order):
 
 @pytest.mark.parametrize(
     "line",
-    [Says(404, b"mine"), Says(429), Says(302), Says(500), *map(Fails, set(Cause) - {Cause.STATUS})],
+    [
+        Says(404, b"mine"),
+        Says(429),
+        Says(302),
+        Says(500),
+        *(Fails(cause) for cause in Cause if cause is not Cause.STATUS),
+    ],
     ids=str,
 )
 def test_every_failure_counts_the_same(line):

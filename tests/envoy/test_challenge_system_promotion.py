@@ -88,6 +88,7 @@ async def test_a_promotion_and_its_rollback(system: Running):
     await post_many(system, "/won", 99)
     before = await booked(system, "won", 100)
     assert (one_of(before)["verdict"], one_of(before)["counts"]["paired"]) == ("promote", 100)
+    await eventually(lambda: ("verdict", "rival", False) in events(report(system, "won")))
     done = await command(system, "promote", "won", "rival")
     assert (done.code, done.err) == (0, "")
     said = re.fullmatch(

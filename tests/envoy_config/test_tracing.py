@@ -101,12 +101,32 @@ def test_a_parents_decision_is_followed(ratio):
     assert found["name"].endswith(".parent_based")
     assert found["typed_config"]["wrapped_sampler"]["name"].endswith(".always_on")
     (value,) = heads(sampler)
-    slots, taken = (int(number) for number in re.findall(r"% (\d+) < (\d+)", value)[0])
-    factor = int(re.findall(r"\* (\d+) %", value)[0])
-    drawn = sum(milliseconds * factor % slots < taken for milliseconds in range(slots)) / slots
-    assert drawn == pytest.approx(ratio, abs=1 / slots)
-    assert (drawn > 0) is (ratio > 0)
+    of_a_minute = drawn(value, range(60), range(1000))
+    assert of_a_minute == pytest.approx(ratio, rel=0.05, abs=2 / 10_000)
+    assert (drawn(value, range(3600), range(0, 1000, 7)) > 0) is (ratio > 0)
     assert heads(Sampler(parent_based=True, ratio=1.0)) == []
+
+
+def drawn(value: str, seconds: range, milliseconds: range) -> float:
+    """The share that is sampled of requests in these milliseconds of these seconds."""
+    written = r"%CEL\(\(request\.time\.getMilliseconds\(\) \* (\d+) \+ int\(request\.time\) \* (\d+)\) % (\d+) < (\d+) \? '' : '-'\)%"
+    found = re.fullmatch(written, value)
+    assert found is not None, value
+    by_millisecond, by_second, slots, taken = (int(number) for number in found.groups())
+    return sum(
+        (now * by_millisecond + (1_800_000_000 + second) * by_second) % slots < taken
+        for second in seconds
+        for now in milliseconds
+    ) / (len(seconds) * len(milliseconds))
+
+
+@pytest.mark.parametrize("millisecond", [0, 1, 500, 999])
+def test_who_comes_at_the_same_millisecond_of_every_second_is_sampled_as_often(millisecond):
+    """A client with a clock is neither always in the share nor never."""
+    (value,) = heads(Sampler(parent_based=True, ratio=0.01))
+    at = range(millisecond, millisecond + 1)
+    assert drawn(value, range(3600), at) == pytest.approx(0.01, rel=0.1)
+    assert all(drawn(value, range(start, start + 600), at) > 0 for start in range(0, 3600, 600))
 
 
 def test_by_grpc():
