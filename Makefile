@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup demo test check bench shows trials format proto rendered clean
+.PHONY: help setup demo test coverage check bench shows trials format proto rendered clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## sample models behind a real Envoy, real requests explained
 	$(BIN)/extproc demo --once
 
-test: $(STAMP) ## every test, with branch coverage
+test: $(STAMP) ## every test, on several cores: a file's tests stay together
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+coverage: $(STAMP) ## every test, one after another, and which branches none of them takes: half an hour
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 check: $(STAMP) ## format, lint, types
