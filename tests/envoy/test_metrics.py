@@ -177,7 +177,8 @@ async def test_counters_equal_what_was_sent(measured: Running):
     assert exchanges["m-body", "tail"] + exchanges["m-body", "answer"] == votes
     assert exchanges["m-split", "tail"] + exchanges.get(("m-split", "left"), 0) == votes
     legs = ("extproc_challenge_requests_total", "graph", "challenger", "outcome")
-    await eventually(lambda: sum(metric(measured, *legs).values()) == exchanges["m-duel", "tail"])  # some were under way
+    # Some were under way.
+    await eventually(lambda: sum(metric(measured, *legs).values()) == exchanges["m-duel", "tail"])
 
 
 async def test_durations_of_tail_calls(measured: Running):
