@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from extproc.otel import Sampler, Tracing
 
 _MILLION = 1_000_000
-_SLOTS = 60_000
+_SLOTS = 60_000  # the least share is one of them
 _BY_MILLISECOND, _BY_SECOND = 7919, 37049  # primes: what is near in time comes far apart, each minute has its share
 _SAMPLERS = "envoy.tracers.opentelemetry.samplers"
 # Spans that Envoy holds, for each of its threads, while the collector does not take them; what is more is lost.

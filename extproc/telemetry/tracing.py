@@ -1,6 +1,6 @@
 """Spans of requests: one for each graph's run, one for each sub-call, one for each challenger's leg.
 
-Few, because each costs some 50 microseconds: decisions, retries and hedges are events of theirs. A request whose parent
+Few, because each costs up to 150 microseconds with its export: decisions, retries and hedges are events of theirs. A request whose parent
 is not sampled makes none, and costs a look at its parent's flags.
 """
 
